@@ -1,0 +1,43 @@
+# Language level, warnings and hardening, the same for every target.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(NOT CMAKE_BUILD_TYPE)
+    set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+
+add_library(kollator_flags INTERFACE)
+target_compile_options(kollator_flags INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+option(KOLLATOR_WERROR "Treat warnings as errors" OFF)
+if(KOLLATOR_WERROR)
+    target_compile_options(kollator_flags INTERFACE -Werror)
+endif()
+
+option(KOLLATOR_HARDEN "Hardening flags, for release builds" OFF)
+if(KOLLATOR_HARDEN)
+    target_compile_options(kollator_flags INTERFACE
+        -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
+        -fcf-protection)
+    # FORTIFY 3 is GCC's; clang 14 knows 2.
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+        target_compile_options(kollator_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+    endif()
+    target_compile_definitions(kollator_flags INTERFACE _GLIBCXX_ASSERTIONS)
+    target_link_options(kollator_flags INTERFACE -pie -Wl,-z,relro,-z,now)
+endif()
+
+set(KOLLATOR_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize=")
+if(KOLLATOR_SANITIZE)
+    add_compile_options(-fsanitize=${KOLLATOR_SANITIZE} -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=${KOLLATOR_SANITIZE})
+endif()
+
+find_program(KOLLATOR_CCACHE ccache)
+if(KOLLATOR_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${KOLLATOR_CCACHE})
+    set(CMAKE_C_COMPILER_LAUNCHER ${KOLLATOR_CCACHE})
+endif()

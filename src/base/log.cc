@@ -1,0 +1,92 @@
+#include "base/log.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <string>
+#include <vector>
+
+namespace kollator::log {
+namespace {
+
+std::vector<Logger*>& all_loggers() {
+    static std::vector<Logger*> loggers;
+    return loggers;
+}
+
+spdlog::logger& output() {
+    static const std::shared_ptr<spdlog::logger> logger = [] {
+        auto made = std::make_shared<spdlog::logger>(
+            "kollator", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+        made->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %^%l%$ %v", spdlog::pattern_time_type::utc);
+        made->set_level(spdlog::level::trace);
+        return made;
+    }();
+    return *logger;
+}
+
+spdlog::level::level_enum to_spdlog(Level level) {
+    switch (level) {
+        case Level::kTrace:
+            return spdlog::level::trace;
+        case Level::kDebug:
+            return spdlog::level::debug;
+        case Level::kInfo:
+            return spdlog::level::info;
+        case Level::kWarn:
+            return spdlog::level::warn;
+        case Level::kError:
+            return spdlog::level::err;
+        case Level::kOff:
+            break;
+    }
+    return spdlog::level::off;
+}
+
+bool glob_matches(std::string_view pattern, std::string_view text) {
+    if (pattern.empty()) return text.empty();
+    if (pattern.front() != '*') {
+        return !text.empty() && pattern.front() == text.front() &&
+               glob_matches(pattern.substr(1), text.substr(1));
+    }
+    for (std::size_t skip = 0; skip <= text.size(); ++skip) {
+        if (glob_matches(pattern.substr(1), text.substr(skip))) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+Logger::Logger(const char* name) : name_(name) { all_loggers().push_back(this); }
+
+void Logger::emit(Level level, std::string_view message) const {
+    output().log(to_spdlog(level), "{}: {}", name_, message);
+}
+
+bool filter_matches(std::string_view filter, std::string_view name_space) {
+    bool included = false;
+    bool excluded = false;
+    std::size_t begin = 0;
+    while (begin < filter.size()) {
+        std::size_t end = filter.find_first_of(", \t", begin);
+        if (end == std::string_view::npos) end = filter.size();
+        std::string_view pattern = filter.substr(begin, end - begin);
+        begin = end + 1;
+        if (pattern.empty()) continue;
+        if (pattern.front() == '-') {
+            excluded = excluded || glob_matches(pattern.substr(1), name_space);
+        } else {
+            included = included || glob_matches(pattern, name_space);
+        }
+    }
+    return included && !excluded;
+}
+
+void configure(Level level, std::string_view debug_filter) {
+    for (Logger* logger : all_loggers()) {
+        const bool chosen = filter_matches(debug_filter, "kollator:" + std::string(logger->name_));
+        logger->level_ = chosen ? Level::kTrace : level;
+    }
+}
+
+}  // namespace kollator::log

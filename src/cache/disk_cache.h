@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/file_system.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "loop/event_loop.h"
+#include "loop/job_pool.h"
+
+namespace kollator::cache {
+
+struct CacheOptions {
+    std::filesystem::path path;
+    std::uint64_t max_bytes = 300ULL * 1000 * 1000;  ///< of chunk data and its checksums
+    Duration max_age{};                              ///< since last use; zero: no limit
+};
+
+struct CacheEntry {
+    ChunkId id;
+    std::uint32_t size_bytes = 0;
+};
+
+struct CacheUse {
+    ChunkId id;
+    std::uint64_t hits = 0;
+};
+
+struct CacheStats {
+    std::uint64_t chunks = 0;
+    std::uint64_t size_bytes = 0;
+    std::uint64_t max_bytes = 0;
+    std::uint64_t hits = 0;
+    std::uint64_t misses = 0;
+    std::uint64_t insertions = 0;
+    std::uint64_t evictions = 0;
+    std::uint64_t corruptions = 0;  ///< found by a read and dropped
+    std::optional<CacheUse> most_accessed;
+    std::optional<CacheUse> least_accessed;
+    bool bypassed = false;  ///< the folder cannot be used; everything is a miss
+    std::string bypass_reason;
+};
+
+/// A cached chunk that someone reads: it is not evicted while one of these lives. Loop thread only.
+class CachedChunk {
+ public:
+    using OnRead = std::function<void(Result<BufferSlice>)>;
+
+    virtual ~CachedChunk() = default;
+    virtual std::uint32_t size_bytes() const = 0;
+
+    /// The bytes [offset, offset + length), checked against the checksums that were written when the
+    /// chunk's SHA-256 was verified. Comes at once where the page cache has them; empty where the
+    /// disk must be waited for: then use read(). kCorrupt: the chunk has been dropped; fetch it anew.
+    /// REQUIRES: 0 < length, offset + length <= size_bytes().
+    virtual std::optional<Result<BufferSlice>> try_read(std::uint32_t offset,
+                                                        std::uint32_t length) = 0;
+
+    /// As try_read, through the job pool. Destroying the CachedChunk cancels the callback.
+    virtual void read(std::uint32_t offset, std::uint32_t length, OnRead on_done) = 0;
+};
+
+/// Chunks on this worker's disk, bounded by bytes; the least recently used goes first. A file's name
+/// is the chunk's hash, in 256 folders; the index is built by a scan at the start, its order kept in
+/// a snapshot that may be lost. The index belongs to the loop's thread; files are touched by jobs.
+/// Nothing is ever given out that does not match the checksums of verified bytes.
+class DiskCache {
+ public:
+    using OnDone = std::function<void(Status)>;
+
+    virtual ~DiskCache() = default;
+
+    /// No use is counted.
+    virtual std::optional<std::uint32_t> size_of(const ChunkId& id) const = 0;
+
+    /// Counts a hit and makes the chunk the most recently used, or counts a miss and gives null.
+    virtual std::shared_ptr<CachedChunk> find(const ChunkId& id) = 0;
+
+    /// Keeps `bytes`, whose SHA-256 the caller has verified to be `id`. Space is reserved (evicting)
+    /// before the write; the chunk can be found once `on_done` says so. Errors: kLimit (no room
+    /// that is not in use, or the disk is full), kUnavailable (bypassed, I/O). Already there: success.
+    virtual void insert(const ChunkId& id, SharedBuffer bytes, OnDone on_done) = 0;
+
+    /// Drops a chunk; readers keep what they have open.
+    virtual void remove(const ChunkId& id) = 0;
+
+    /// Drops all that nobody reads; gives the number of chunks dropped.
+    virtual void clear(std::function<void(std::size_t dropped)> on_done) = 0;
+
+    /// Up to `limit` chunks with a name greater than `after`, ascending.
+    virtual std::vector<CacheEntry> list(const ChunkId& after, std::size_t limit) const = 0;
+
+    virtual CacheStats stats() const = 0;
+
+    /// Writes the order snapshot, waits for writes under way. Called once, before destruction.
+    virtual void close(OnDone on_done) = 0;
+};
+
+/// Scans the folder (blocking: at start-up, before the loop runs). A folder that cannot be used gives
+/// a cache in bypass, not an error. `loop`, `jobs`, `fs` and `clock` outlive the cache.
+std::unique_ptr<DiskCache> open_disk_cache(EventLoop& loop, JobPool& jobs, FileSystem& fs,
+                                           const Clock& clock, CacheOptions options);
+
+}  // namespace kollator::cache

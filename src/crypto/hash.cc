@@ -1,0 +1,91 @@
+#include "crypto/hash.h"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/kdf.h>
+#include <openssl/sha.h>
+
+#include "base/check.h"
+
+namespace kollator::crypto {
+namespace {
+
+struct FreeMdContext {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+};
+
+template <std::size_t kBytes>
+std::array<std::uint8_t, kBytes> hmac(const EVP_MD* digest, ByteSpan key, ByteSpan message) {
+    // HMAC() refuses a null key even where its length is 0.
+    static constexpr std::uint8_t kEmpty = 0;
+    std::array<std::uint8_t, kBytes> out;
+    unsigned int length = 0;
+    KOLLATOR_CHECK(HMAC(digest, key.empty() ? &kEmpty : key.data(), static_cast<int>(key.size()),
+                        message.data(), message.size(), out.data(), &length) != nullptr);
+    KOLLATOR_CHECK(length == kBytes);
+    return out;
+}
+
+}  // namespace
+
+struct Sha256::Impl {
+    std::unique_ptr<EVP_MD_CTX, FreeMdContext> context{EVP_MD_CTX_new()};
+};
+
+Sha256::Sha256() : impl_(std::make_unique<Impl>()) {
+    KOLLATOR_CHECK(EVP_DigestInit_ex(impl_->context.get(), EVP_sha256(), nullptr) == 1);
+}
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+void Sha256::update(ByteSpan bytes) {
+    KOLLATOR_CHECK(EVP_DigestUpdate(impl_->context.get(), bytes.data(), bytes.size()) == 1);
+}
+
+Sha256Digest Sha256::finish() {
+    Sha256Digest digest;
+    KOLLATOR_CHECK(EVP_DigestFinal_ex(impl_->context.get(), digest.data(), nullptr) == 1);
+    return digest;
+}
+
+Sha256Digest sha256(ByteSpan bytes) {
+    Sha256 hash;
+    hash.update(bytes);
+    return hash.finish();
+}
+
+Sha256Digest hmac_sha256(ByteSpan key, ByteSpan message) {
+    return hmac<32>(EVP_sha256(), key, message);
+}
+
+Sha1Digest hmac_sha1(ByteSpan key, ByteSpan message) { return hmac<20>(EVP_sha1(), key, message); }
+
+void hkdf_sha256(ByteSpan key, ByteSpan salt, ByteSpan info, MutableByteSpan out) {
+    struct FreeKdf {
+        void operator()(EVP_KDF* kdf) const { EVP_KDF_free(kdf); }
+        void operator()(EVP_KDF_CTX* context) const { EVP_KDF_CTX_free(context); }
+    };
+    const std::unique_ptr<EVP_KDF, FreeKdf> kdf(EVP_KDF_fetch(nullptr, "HKDF", nullptr));
+    KOLLATOR_CHECK(kdf != nullptr);
+    const std::unique_ptr<EVP_KDF_CTX, FreeKdf> context(EVP_KDF_CTX_new(kdf.get()));
+    char digest[] = "SHA256";
+    const auto octets = [](const char* name, ByteSpan bytes) {
+        // The parameter's type is not const, but the KDF only reads it.
+        return OSSL_PARAM_construct_octet_string(name, const_cast<std::uint8_t*>(bytes.data()),
+                                                 bytes.size());
+    };
+    const OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+        octets(OSSL_KDF_PARAM_KEY, key), octets(OSSL_KDF_PARAM_SALT, salt),
+        octets(OSSL_KDF_PARAM_INFO, info), OSSL_PARAM_construct_end()};
+    KOLLATOR_CHECK(EVP_KDF_derive(context.get(), out.data(), out.size(), parameters) == 1);
+}
+
+bool constant_time_equal(ByteSpan a, ByteSpan b) {
+    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace kollator::crypto

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace kollator::rtc {
+
+/// Told by an association. on_sctp_packet comes from within any of its methods: queue, do not call
+/// back. All others come from poll() only, where calling back is allowed.
+class SctpObserver {
+ public:
+    virtual ~SctpObserver() = default;
+    /// One SCTP packet for the peer, valid for the call.
+    virtual void on_sctp_packet(ByteSpan packet) = 0;
+    virtual void on_sctp_connected() = 0;
+    /// One whole message, valid for the call.
+    virtual void on_sctp_message(std::uint16_t stream, std::uint32_t ppid, ByteSpan message) = 0;
+    /// The peer reset its outgoing side of a stream (RFC 6525).
+    virtual void on_sctp_stream_reset(std::uint16_t stream) = 0;
+    /// After send() gave kLimit: at least half of the send buffer is free.
+    virtual void on_sctp_writable() = 0;
+    /// The last call.
+    virtual void on_sctp_closed(const std::string& reason) = 0;
+};
+
+struct SctpOptions {
+    std::uint16_t local_port = 5000;
+    std::uint16_t remote_port = 5000;
+    std::size_t mtu_bytes = 1160;  ///< of an SCTP packet: 1,197 of UDP payload less 37 of DTLS
+    std::uint16_t max_streams = 256;
+    std::size_t max_message_bytes = 262144;  ///< incoming, larger ones abort the association
+    std::size_t send_buffer_bytes = 256 * 1024;
+    std::size_t receive_buffer_bytes = 256 * 1024;
+};
+
+struct SctpSendOptions {
+    std::uint16_t stream = 0;
+    std::uint32_t ppid = 0;
+    bool ordered = true;
+    // Partial reliability (RFC 3758); at most one of the two is used.
+    std::int32_t max_retransmits = -1;   ///< -1: reliable
+    std::int32_t max_lifetime_ms = -1;  ///< -1: reliable
+};
+
+/// One SCTP association over an encrypted datagram transport (RFC 9260 over RFC 8261). The narrow
+/// interface behind which the implementation can be exchanged. Loop thread only.
+class SctpAssociation {
+ public:
+    virtual ~SctpAssociation() = default;
+
+    /// Begins the handshake; in WebRTC both sides do.
+    virtual void connect(TimePoint now) = 0;
+    virtual void handle_packet(ByteSpan packet, TimePoint now) = 0;
+    /// Delivers what has come in to the observer. Called by the owner after handle_packet and after
+    /// timers ran, never from within an observer's call.
+    virtual void poll() = 0;
+
+    /// One message from two parts. kLimit: no room in the send buffer now. kCancelled: closed.
+    virtual Status send(const SctpSendOptions& options, ByteSpan head, ByteSpan body) = 0;
+    virtual std::size_t buffered_bytes() const = 0;
+    virtual std::size_t writable_bytes() const = 0;
+
+    /// Resets our outgoing side of a stream once what is queued on it was sent.
+    virtual void reset_stream(std::uint16_t stream) = 0;
+    /// Sends ABORT and ends at once; on_sctp_closed is not called.
+    virtual void abort() = 0;
+};
+
+/// Makes associations and drives their timers; one for each loop. Outlives its associations.
+class SctpStack {
+ public:
+    virtual ~SctpStack() = default;
+    /// `observer` outlives the association.
+    virtual std::unique_ptr<SctpAssociation> make(const SctpOptions& options,
+                                                  SctpObserver& observer) = 0;
+    /// Drives the timers of all associations; the owner calls it at next_timeout() and then poll()s.
+    virtual void handle_timers(TimePoint now) = 0;
+    virtual TimePoint next_timeout(TimePoint now) const = 0;
+};
+
+/// Debian's usrsctp in its nothreads mode. Process-wide underneath: one stack at a time.
+std::unique_ptr<SctpStack> make_usrsctp_stack();
+
+}  // namespace kollator::rtc

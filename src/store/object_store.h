@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace kollator::store {
+
+/// The two kinds of objects (protocol.md, section 3): `chunks/<hash>` and `torrents/<infohash>`.
+enum class ObjectKind : std::uint8_t { kChunk, kTorrent };
+
+/// An object's name. Both kinds are named by a SHA-256, so a key is a kind and 32 bytes.
+struct ObjectKey {
+    ObjectKind kind = ObjectKind::kChunk;
+    std::array<std::uint8_t, 32> hash{};
+
+    explicit ObjectKey(const ChunkId& id) : kind(ObjectKind::kChunk), hash(id.bytes()) {}
+    explicit ObjectKey(const MetadataId& id) : kind(ObjectKind::kTorrent), hash(id.bytes()) {}
+
+    /// "chunks/<64 hex digits>" or "torrents/<64 hex digits>".
+    std::string path() const;
+    auto operator<=>(const ObjectKey&) const = default;
+};
+
+/// "chunks/" or "torrents/".
+std::string_view prefix_of(ObjectKind kind);
+
+enum class PutOutcome : std::uint8_t { kStored, kAlreadyThere };
+
+struct GetOptions {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;  ///< 0: to the end
+    /// An object (or range) larger than this is refused with kLimit before its body is read.
+    std::uint64_t max_bytes = 0;
+    /// Where the buffer's bytes are leased from, when given; kLimit where it is used up.
+    ByteBudget* budget = nullptr;
+};
+
+struct ListEntry {
+    std::array<std::uint8_t, 32> hash{};
+    std::uint64_t size_bytes = 0;
+};
+
+struct ListPage {
+    std::vector<ListEntry> entries;  ///< ascending by hash; foreign names are left out
+    bool more = false;               ///< entries after the last one exist
+};
+
+struct StoreStats {
+    std::uint64_t requests = 0;        ///< sent, retries included
+    std::uint64_t errors = 0;          ///< requests that ended in an error other than not found
+    std::uint64_t retries = 0;
+    std::uint64_t uploaded_chunks = 0;
+    std::uint64_t uploaded_bytes = 0;
+    std::uint64_t downloaded_bytes = 0;  ///< what a provider bills as egress
+};
+
+/// A request under way. Destroying it cancels the request: no callback runs after that.
+class Transfer {
+ public:
+    virtual ~Transfer() = default;
+};
+using TransferHandle = std::unique_ptr<Transfer>;
+
+/// Where objects live for good. Every method is called on the loop's thread; every callback runs
+/// there too, once, and never before the method returned. Destroying the handle that a method gave
+/// cancels its request (a PUT may have happened all the same). Retries happen in here and nowhere
+/// else. Errors: kNotFound, kUnavailable and kTimeout (the store cannot be reached or is out of
+/// order: nothing is known), kCorrupt (the store refused or delivered bytes that do not fit their
+/// length or checksum), kLimit (over max_bytes, a budget or a queue's bound), kInvalid (refused:
+/// credentials, bucket, a request that will never work).
+class ObjectStore {
+ public:
+    /// Told while a body arrives: the first `available_bytes` of `buffer` are there. `object_size`
+    /// is the whole object's, also where a range was asked for. The rest of `buffer` is still being
+    /// written by another thread: do not read it.
+    using OnProgress = std::function<void(const SharedBuffer& buffer, std::size_t available_bytes,
+                                          std::uint64_t object_size)>;
+    using OnGet = std::function<void(Result<SharedBuffer>)>;
+    using OnPut = std::function<void(Result<PutOutcome>)>;
+    using OnStat = std::function<void(Result<std::uint64_t>)>;
+    using OnList = std::function<void(Result<ListPage>)>;
+    using OnDone = std::function<void(Status)>;
+
+    virtual ~ObjectStore() = default;
+
+    /// The bytes are NOT verified against the key: the caller does that. `on_progress` may be empty.
+    /// A retry starts the body again from its first byte with a new buffer.
+    virtual TransferHandle get(const ObjectKey& key, const GetOptions& options,
+                               OnProgress on_progress, OnGet on_done) = 0;
+
+    /// Answered only when the object is durable. `body` has been verified by the caller.
+    /// `payload_sha256` is the SHA-256 of the whole body (for a chunk, its name).
+    virtual TransferHandle put(const ObjectKey& key, SharedBuffer body,
+                               const std::array<std::uint8_t, 32>& payload_sha256,
+                               OnPut on_done) = 0;
+
+    /// The object's size.
+    virtual TransferHandle stat(const ObjectKey& key, OnStat on_done) = 0;
+
+    /// Up to `limit` (1 to 1,000) objects of a kind whose hash is greater than `after`.
+    virtual TransferHandle list(ObjectKind kind, const std::array<std::uint8_t, 32>& after,
+                                std::size_t limit, OnList on_done) = 0;
+
+    /// Removing what is not there succeeds.
+    virtual TransferHandle remove(const ObjectKey& key, OnDone on_done) = 0;
+
+    /// Whether the store can be used now, by the cheapest request that proves it.
+    virtual TransferHandle probe(OnDone on_done) = 0;
+
+    virtual StoreStats stats() const = 0;
+
+    /// For logs and /health: "filesystem /path" or "s3 https://host/bucket"; no secret.
+    virtual std::string describe() const = 0;
+};
+
+}  // namespace kollator::store
