@@ -11,7 +11,7 @@ namespace kollator {
 }  // namespace kollator
 
 /// On in release builds too.
-#define KOLLATOR_CHECK(condition)                                                      \
-    (static_cast<bool>(condition)                                                      \
-         ? static_cast<void>(0)                                                        \
+#define KOLLATOR_CHECK(condition) \
+    (static_cast<bool>(condition) \
+         ? static_cast<void>(0)   \
          : ::kollator::check_failed(#condition, std::source_location::current()))

@@ -19,8 +19,8 @@ class File {
 
     /// Reads up to `out.size()` bytes at `offset`; fewer only at the end of the file.
     virtual Result<std::size_t> read_at(std::uint64_t offset, MutableByteSpan out) = 0;
-    /// As read_at, but gives only what needs no wait for the disk (preadv2, RWF_NOWAIT); empty where
-    /// the first byte would have to be waited for.
+    /// As read_at, but gives only what needs no wait for the disk (preadv2, RWF_NOWAIT); empty
+    /// where the first byte would have to be waited for.
     virtual Result<std::optional<std::size_t>> read_at_nowait(std::uint64_t offset,
                                                               MutableByteSpan out) = 0;
     /// Writes all of `bytes`, or fails.

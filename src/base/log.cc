@@ -57,7 +57,9 @@ bool glob_matches(std::string_view pattern, std::string_view text) {
 
 }  // namespace
 
-Logger::Logger(const char* name) : name_(name) { all_loggers().push_back(this); }
+Logger::Logger(const char* name) : name_(name) {
+    all_loggers().push_back(this);
+}
 
 void Logger::emit(Level level, std::string_view message) const {
     output().log(to_spdlog(level), "{}: {}", name_, message);

@@ -8,7 +8,8 @@
 
 namespace kollator::log {
 
-/// error: the operator must act; warn: degraded; info: lifecycle; debug: a request; trace: a packet.
+/// error: the operator must act; warn: degraded; info: lifecycle; debug: a request; trace: a
+/// packet.
 enum class Level : int { kTrace, kDebug, kInfo, kWarn, kError, kOff };
 
 /// A layer's voice. One static object a layer: `const log::Logger kLog("rtc");`. Messages are

@@ -13,12 +13,22 @@ struct MetricsRegistry::Impl {
     prometheus::Registry registry{prometheus::Registry::InsertBehavior::Merge};
 };
 
-void Counter::add(double amount) { static_cast<prometheus::Counter*>(impl_)->Increment(amount); }
-double Counter::value() const { return static_cast<prometheus::Counter*>(impl_)->Value(); }
+void Counter::add(double amount) {
+    static_cast<prometheus::Counter*>(impl_)->Increment(amount);
+}
+double Counter::value() const {
+    return static_cast<prometheus::Counter*>(impl_)->Value();
+}
 
-void Gauge::set(double value) { static_cast<prometheus::Gauge*>(impl_)->Set(value); }
-void Gauge::add(double amount) { static_cast<prometheus::Gauge*>(impl_)->Increment(amount); }
-double Gauge::value() const { return static_cast<prometheus::Gauge*>(impl_)->Value(); }
+void Gauge::set(double value) {
+    static_cast<prometheus::Gauge*>(impl_)->Set(value);
+}
+void Gauge::add(double amount) {
+    static_cast<prometheus::Gauge*>(impl_)->Increment(amount);
+}
+double Gauge::value() const {
+    return static_cast<prometheus::Gauge*>(impl_)->Value();
+}
 
 void Histogram::observe(double value) {
     static_cast<prometheus::Histogram*>(impl_)->Observe(value);

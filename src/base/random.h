@@ -6,8 +6,8 @@
 
 namespace kollator {
 
-/// Where randomness comes from. The real one (crypto/system_random.h) is fit for keys; tests give a seeded
-/// one.
+/// Where randomness comes from. The real one (crypto/system_random.h) is fit for keys; tests give a
+/// seeded one.
 class Random {
  public:
     virtual ~Random() = default;

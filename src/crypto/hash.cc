@@ -61,7 +61,9 @@ Sha256Digest hmac_sha256(ByteSpan key, ByteSpan message) {
     return hmac<32>(EVP_sha256(), key, message);
 }
 
-Sha1Digest hmac_sha1(ByteSpan key, ByteSpan message) { return hmac<20>(EVP_sha1(), key, message); }
+Sha1Digest hmac_sha1(ByteSpan key, ByteSpan message) {
+    return hmac<20>(EVP_sha1(), key, message);
+}
 
 void hkdf_sha256(ByteSpan key, ByteSpan salt, ByteSpan info, MutableByteSpan out) {
     struct FreeKdf {

@@ -31,8 +31,9 @@ TEST(Hkdf, MatchesRfc5869) {
     Bytes out(42);
     hkdf_sha256(key, *from_hex("000102030405060708090a0b0c"), *from_hex("f0f1f2f3f4f5f6f7f8f9"),
                 out);
-    EXPECT_EQ(to_hex(out),
-              "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
+    EXPECT_EQ(
+        to_hex(out),
+        "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
 }
 
 TEST(ConstantTimeEqual, ComparesContentAndLength) {

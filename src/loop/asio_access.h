@@ -2,9 +2,8 @@
 
 // For the layers that wrap Beast (http, signaling) only: everybody else uses event_loop.h.
 // g++ 12's <coroutine> needs <utility> first with Boost 1.74.
-#include <utility>
-
 #include <boost/asio/io_context.hpp>
+#include <utility>
 
 #include "loop/event_loop.h"
 

@@ -1,10 +1,10 @@
 #include "loop/event_loop.h"
 
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <atomic>
 #include <thread>
 
 #include "base/check.h"
@@ -56,18 +56,26 @@ bool EventLoop::run_until(const std::function<bool()>& done, Duration timeout) {
     return true;
 }
 
-void EventLoop::stop() { impl_->context.stop(); }
+void EventLoop::stop() {
+    impl_->context.stop();
+}
 
-void EventLoop::post(Task task) { asio::post(impl_->context, std::move(task)); }
+void EventLoop::post(Task task) {
+    asio::post(impl_->context, std::move(task));
+}
 
-TimePoint EventLoop::now() const { return std::chrono::steady_clock::now(); }
+TimePoint EventLoop::now() const {
+    return std::chrono::steady_clock::now();
+}
 
 bool EventLoop::in_loop_thread() const {
     const std::thread::id owner = impl_->thread.load();
     return owner == std::thread::id() || owner == std::this_thread::get_id();
 }
 
-asio::io_context& io_context_of(EventLoop& loop) { return loop.impl().context; }
+asio::io_context& io_context_of(EventLoop& loop) {
+    return loop.impl().context;
+}
 
 struct Timer::Impl {
     explicit Impl(EventLoop& loop) : timer(io_context_of(loop)) {}
@@ -100,9 +108,9 @@ void Timer::start_at(TimePoint when, EventLoop::Task task) {
 }
 
 void Timer::start_after(Duration delay, EventLoop::Task task) {
-    start_at(std::chrono::steady_clock::now() +
-                 std::chrono::duration_cast<TimePoint::duration>(delay),
-             std::move(task));
+    start_at(
+        std::chrono::steady_clock::now() + std::chrono::duration_cast<TimePoint::duration>(delay),
+        std::move(task));
 }
 
 void Timer::cancel() {
@@ -111,7 +119,9 @@ void Timer::cancel() {
     impl_->timer.cancel();
 }
 
-bool Timer::active() const { return static_cast<bool>(impl_->task); }
+bool Timer::active() const {
+    return static_cast<bool>(impl_->task);
+}
 
 struct FdWatch::Impl : std::enable_shared_from_this<FdWatch::Impl> {
     Impl(EventLoop& loop, int descriptor) : stream(io_context_of(loop), descriptor) {}

@@ -26,8 +26,8 @@ class EventLoop {
     /// Thread-safe.
     void stop();
 
-    /// Runs `task` on the loop's thread, after what is already queued; never before post() returned.
-    /// Thread-safe. Tasks left when the loop is destroyed are destroyed without running.
+    /// Runs `task` on the loop's thread, after what is already queued; never before post()
+    /// returned. Thread-safe. Tasks left when the loop is destroyed are destroyed without running.
     void post(Task task);
 
     TimePoint now() const;

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace kollator::config {
+
+enum class WritePolicy : std::uint8_t { kThrough, kBack };
+
+/// A TURN server and its long-term credentials; handed to browsers, so these are no secrets of
+/// ours.
+struct TurnServer {
+    std::string url;  ///< "turn:host:port?transport=udp"
+    std::string username;
+    std::string credential;
+
+    bool operator==(const TurnServer&) const = default;
+};
+
+/// Everything that an operator can set, typed and within its range. Sizes in bytes; the settings'
+/// own units stand in settings.cc, the table that this is filled from and that docs are made of.
+struct Config {
+    // Where things listen.
+    std::string host = "0.0.0.0";
+    std::uint16_t port = 8081;
+    std::uint16_t front_port = 8080;
+    std::string front_host = "0.0.0.0";
+
+    // Who this worker is, and whom it knows.
+    std::string worker_id;
+    std::string public_url;
+    std::vector<std::string> front_urls;
+    std::vector<std::string> announce_addresses;
+    std::filesystem::path shared_key_path;
+    std::string admin_token;
+
+    // Where bytes live.
+    std::filesystem::path data_dir = "./data";
+    std::filesystem::path cache_path;  ///< empty: data_dir / "cache"
+    std::uint64_t cache_size_bytes = 0;
+    std::chrono::hours lru_max_age{0};
+    std::uint32_t max_chunk_bytes = 0;
+    WritePolicy write_policy = WritePolicy::kThrough;
+    std::uint64_t fetch_budget_bytes = 0;
+    std::uint64_t upload_budget_bytes = 0;
+
+    // The object store; without an endpoint it is the filesystem under data_dir / "store".
+    std::string s3_endpoint;
+    std::string s3_bucket;
+    std::string s3_region;
+    std::string s3_access_key;
+    std::string s3_secret_key;
+    std::string s3_session_token;
+    bool s3_path_style = true;
+    std::filesystem::path s3_ca_file;
+    std::uint32_t s3_max_transfers = 0;
+
+    // Peers.
+    std::uint32_t max_connections = 0;
+    std::vector<std::string> stun_servers;
+    std::vector<TurnServer> turn_servers;
+    std::vector<std::string> dht_bootstrap_nodes;
+    std::uint16_t dht_port = 0;
+    std::chrono::milliseconds worker_health_timeout{0};
+
+    // Logs.
+    std::string log_level;
+    std::string debug;
+
+    bool uses_s3() const { return !s3_endpoint.empty(); }
+};
+
+}  // namespace kollator::config

@@ -1,0 +1,392 @@
+#include "config/settings.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "config/parse.h"
+
+namespace kollator::config {
+namespace {
+
+constexpr std::uint64_t kMegabyte = 1000 * 1000;
+constexpr std::uint64_t kMaxMegabytes = 1'000'000'000;  // a petabyte
+
+using Setter = std::function<bool(Config&, const std::string&)>;
+
+Setter text(std::string Config::*member) {
+    return [member](Config& config, const std::string& value) {
+        config.*member = value;
+        return true;
+    };
+}
+
+Setter path(std::filesystem::path Config::*member) {
+    return [member](Config& config, const std::string& value) {
+        config.*member = value;
+        return true;
+    };
+}
+
+template <typename Integer>
+Setter integer(Integer Config::*member, std::uint64_t min, std::uint64_t max,
+               std::uint64_t unit = 1) {
+    return [=](Config& config, const std::string& value) {
+        const auto number = parse_integer(value, min, max);
+        if (number) config.*member = static_cast<Integer>(*number * unit);
+        return number.has_value();
+    };
+}
+
+template <typename Unit>
+Setter duration(Unit Config::*member, std::uint64_t min, std::uint64_t max) {
+    return [=](Config& config, const std::string& value) {
+        const auto number = parse_integer(value, min, max);
+        if (number) config.*member = Unit(static_cast<std::int64_t>(*number));
+        return number.has_value();
+    };
+}
+
+Setter checked(std::string Config::*member, std::function<bool(const std::string&)> good) {
+    return [member, good = std::move(good)](Config& config, const std::string& value) {
+        if (!good(value)) return false;
+        config.*member = value;
+        return true;
+    };
+}
+
+/// A list whose every item `parse` accepts (gives a value for).
+template <typename Item, typename Parse>
+Setter list(std::vector<Item> Config::*member, Parse parse) {
+    return [member, parse](Config& config, const std::string& value) {
+        std::vector<Item> items;
+        for (const std::string& raw : split_list(value)) {
+            auto item = parse(raw);
+            if (!item) return false;
+            items.push_back(std::move(*item));
+        }
+        config.*member = std::move(items);
+        return true;
+    };
+}
+
+template <typename Predicate>
+auto if_good(Predicate good) {
+    return [good](const std::string& item) {
+        return good(item) ? std::optional<std::string>(item) : std::nullopt;
+    };
+}
+
+bool set_path_style(Config& config, const std::string& value) {
+    const auto flag = parse_bool(value);
+    if (flag) config.s3_path_style = *flag;
+    return flag.has_value();
+}
+
+bool set_write_policy(Config& config, const std::string& value) {
+    if (value != "through" && value != "back") return false;
+    config.write_policy = value == "back" ? WritePolicy::kBack : WritePolicy::kThrough;
+    return true;
+}
+
+bool is_log_level(const std::string& value) {
+    const std::vector<std::string> levels{"trace", "debug", "info", "warn", "error", "off"};
+    return std::find(levels.begin(), levels.end(), value) != levels.end();
+}
+
+bool is_bucket(const std::string& name) {
+    return name.size() >= 3 && name.size() <= 63 &&
+           std::all_of(name.begin(), name.end(), [](unsigned char c) {
+               return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '-' || c == '.';
+           });
+}
+
+bool is_front_url(const std::string& url) {
+    return is_url(url, {"ws", "wss", "http", "https"});
+}
+
+void add_addresses(std::vector<Setting>& all) {
+    all.push_back({"PORT", "8081", "a port number, 0 to 65535 (0: any free one)",
+                   "The worker's one port: HTTP on TCP, all data channels on UDP.", kWorker, false,
+                   false, integer(&Config::port, 0, 65535)});
+    all.push_back({"HOST", "0.0.0.0", "a numeric IPv4 or IPv6 address",
+                   "The address that the worker listens on; `::` takes IPv6 and IPv4.", kWorker,
+                   false, false, checked(&Config::host, is_ip_address)});
+    all.push_back({"FRONT_PORT", "8080", "a port number, 0 to 65535 (0: any free one)",
+                   "The front server's TCP port: web page, bootstrap, signaling.", kFront, false,
+                   false, integer(&Config::front_port, 0, 65535)});
+    all.push_back({"FRONT_HOST", "0.0.0.0", "a numeric IPv4 or IPv6 address",
+                   "The address that the front server listens on.", kFront, false, false,
+                   checked(&Config::front_host, is_ip_address)});
+    all.push_back({"ANNOUNCE_ADDRESSES", "", "numeric addresses, separated by commas",
+                   "Addresses to offer to clients in place of the machine's own (NAT 1:1).",
+                   kWorker, false, false,
+                   list(&Config::announce_addresses, if_good(is_ip_address))});
+    all.push_back({"PUBLIC_URL", "", "an http or https URL",
+                   "Where clients reach this worker's HTTP port; told to the fronts. Default: made "
+                   "from the address.",
+                   kWorker, false, false, checked(&Config::public_url, [](const std::string& url) {
+                       return is_url(url, {"http", "https"});
+                   })});
+}
+
+void add_identity(std::vector<Setting>& all) {
+    all.push_back({"WORKER_ID", "", "1 to 64 letters, digits, `.`, `_` or `-`",
+                   "This worker's name in the pool. Default: one that is made once and kept in "
+                   "the data folder.",
+                   kWorker, false, false, checked(&Config::worker_id, is_worker_id)});
+    all.push_back({"FRONT_URLS", "", "ws, wss, http or https URLs, separated by commas",
+                   "The front servers to register with.", kWorker, false, false,
+                   list(&Config::front_urls, if_good(is_front_url))});
+    all.push_back({"WORKER_SHARED_KEY_PATH", "", "the path of a file made by `kollator keygen`",
+                   "The key that workers and fronts share. Default: `worker.key` in the data "
+                   "folder, made there when missing by `kollator dev`.",
+                   kBoth, false, false, path(&Config::shared_key_path)});
+    all.push_back({"ADMIN_TOKEN", "", "16 characters or more",
+                   "The bearer token for requests that change state; without it only loopback may.",
+                   kWorker, true, false,
+                   checked(&Config::admin_token,
+                           [](const std::string& token) { return token.size() >= 16; })});
+}
+
+void add_storage(std::vector<Setting>& all) {
+    all.push_back({"DATA_DIR", "./data", "a path",
+                   "Where everything that must last is kept: certificate, key, cache, and without "
+                   "S3 the objects.",
+                   kBoth, false, false, path(&Config::data_dir)});
+    all.push_back({"CACHE_PATH", "", "a path",
+                   "The disk cache's folder. Default: `cache` in the "
+                   "data folder.",
+                   kWorker, false, false, path(&Config::cache_path)});
+    all.push_back({"CACHE_SIZE_MB", "300", "megabytes, 1 to 1000000000",
+                   "How much the disk cache may hold.", kWorker, false, false,
+                   integer(&Config::cache_size_bytes, 1, kMaxMegabytes, kMegabyte)});
+    all.push_back({"LRU_MAX_AGE_HOURS", "24", "hours, 0 to 876000 (0: no limit)",
+                   "Cached chunks that nobody asked for in this time go.", kWorker, false, false,
+                   duration(&Config::lru_max_age, 0, 876000)});
+    all.push_back({"MAX_CHUNK_BYTES", "5242880", "bytes, 16384 to 67108864",
+                   "The largest chunk that is accepted.", kWorker, false, false,
+                   integer(&Config::max_chunk_bytes, 16384, 67108864)});
+    all.push_back(
+        {"WRITE_POLICY", "through", "`through` or `back`",
+         "When a store is acknowledged: once the object store has it (`through`), or once "
+         "it is on this disk (`back`).",
+         kWorker, false, false, set_write_policy});
+    all.push_back({"FETCH_BUDGET_MB", "128", "megabytes, 8 to 1000000",
+                   "Memory for chunks that are on their way from the object store.", kWorker, false,
+                   false, integer(&Config::fetch_budget_bytes, 8, 1'000'000, kMegabyte)});
+    all.push_back({"UPLOAD_BUDGET_MB", "128", "megabytes, 8 to 1000000",
+                   "Memory for chunks that clients are sending; past it they are told to wait.",
+                   kWorker, false, false,
+                   integer(&Config::upload_budget_bytes, 8, 1'000'000, kMegabyte)});
+}
+
+void add_s3(std::vector<Setting>& all) {
+    all.push_back({"S3_ENDPOINT", "", "an http or https URL",
+                   "The S3-compatible object store. Without it, objects are files in the data "
+                   "folder.",
+                   kWorker, false, false, checked(&Config::s3_endpoint, [](const std::string& url) {
+                       return is_url(url, {"http", "https"});
+                   })});
+    all.push_back({"S3_BUCKET", "", "a bucket name (3 to 63 of a-z, 0-9, `-`, `.`)", "The bucket.",
+                   kWorker, false, false, checked(&Config::s3_bucket, is_bucket)});
+    all.push_back({"S3_REGION", "us-east-1", "a region name",
+                   "The region that requests are signed "
+                   "for.",
+                   kWorker, false, false, checked(&Config::s3_region, is_worker_id)});
+    all.push_back({"S3_ACCESS_KEY", "", "an access key id", "AWS_ACCESS_KEY_ID is read too.",
+                   kWorker, true, false, text(&Config::s3_access_key)});
+    all.push_back({"S3_SECRET_KEY", "", "a secret access key", "AWS_SECRET_ACCESS_KEY is read too.",
+                   kWorker, true, false, text(&Config::s3_secret_key)});
+    all.push_back({"S3_SESSION_TOKEN", "", "a session token", "AWS_SESSION_TOKEN is read too.",
+                   kWorker, true, false, text(&Config::s3_session_token)});
+    all.push_back({"S3_PATH_STYLE", "true", "`true` or `false`",
+                   "Whether the bucket stands in the path (`true`) or in the host name.", kWorker,
+                   false, false, set_path_style});
+    all.push_back({"S3_CA_FILE", "", "the path of a PEM file",
+                   "Certificate authorities for the store, in place of the system's.", kWorker,
+                   false, false, path(&Config::s3_ca_file)});
+    all.push_back({"S3_MAX_TRANSFERS", "64", "1 to 1024", "Transfers in flight at once.", kWorker,
+                   false, false, integer(&Config::s3_max_transfers, 1, 1024)});
+}
+
+void add_network(std::vector<Setting>& all) {
+    all.push_back({"MAX_CONNECTIONS", "4096", "1 to 65535",
+                   "Peer connections at once; further ones are told to come back.", kWorker, false,
+                   false, integer(&Config::max_connections, 1, 65535)});
+    all.push_back({"STUN_SERVERS", "", "stun:host[:port] entries, separated by commas",
+                   "STUN servers, handed to browsers by the front.", kBoth, false, false,
+                   list(&Config::stun_servers,
+                        [](const std::string& item) { return parse_stun_server(item); })});
+    all.push_back({"TURN_SERVERS", "",
+                   "turn:[user:password@]host[:port][?transport=udp|tcp] entries, separated by "
+                   "commas",
+                   "TURN servers, handed to browsers by the front.", kBoth, false, false,
+                   list(&Config::turn_servers,
+                        [](const std::string& item) { return parse_turn_server(item); })});
+    all.push_back({"DHT_BOOTSTRAP_NODES", "", "host:port entries, separated by commas",
+                   "Where the BitTorrent DHT is entered.", kWorker, false, true,
+                   list(&Config::dht_bootstrap_nodes, if_good(is_host_port))});
+    all.push_back({"DHT_PORT", "6881", "a port number, 0 to 65535", "The UDP port of the DHT node.",
+                   kWorker, false, true, integer(&Config::dht_port, 0, 65535)});
+    all.push_back({"WORKER_HEALTH_TIMEOUT", "1000", "milliseconds, 100 to 600000",
+                   "A worker from which a front hears nothing for this long (and a second of "
+                   "grace) leaves the pool.",
+                   kFront, false, false, duration(&Config::worker_health_timeout, 100, 600000)});
+}
+
+void add_logs(std::vector<Setting>& all) {
+    all.push_back({"LOG_LEVEL", "info", "`trace`, `debug`, `info`, `warn`, `error` or `off`",
+                   "What is logged, to standard error.", kBoth, false, false,
+                   checked(&Config::log_level, is_log_level)});
+    all.push_back({"DEBUG", "", "namespaces such as `kollator:*,-kollator:rtc`",
+                   "Layers that log everything.", kBoth, false, false, text(&Config::debug)});
+}
+
+/// Values that are good alone but not together.
+void check_combinations(Loaded& loaded) {
+    Config& config = loaded.config;
+    const auto fault = [&](const std::string& line) { loaded.faults.push_back(line); };
+    if (config.uses_s3()) {
+        if (config.s3_bucket.empty()) {
+            fault("S3_BUCKET=\"\": expected a bucket name, since S3_ENDPOINT is set");
+        }
+        if (config.s3_access_key.empty() != config.s3_secret_key.empty()) {
+            fault("S3_ACCESS_KEY and S3_SECRET_KEY: expected both or neither");
+        }
+    } else if (!config.s3_bucket.empty()) {
+        fault("S3_ENDPOINT=\"\": expected an http or https URL, since S3_BUCKET is set");
+    }
+    if (config.cache_size_bytes < config.max_chunk_bytes) {
+        fault("CACHE_SIZE_MB=\"" + std::to_string(config.cache_size_bytes / kMegabyte) +
+              "\": expected room for one chunk of MAX_CHUNK_BYTES (" +
+              std::to_string(config.max_chunk_bytes) + ") at least");
+    }
+    for (const auto& [budget, name] : {std::pair(config.fetch_budget_bytes, "FETCH_BUDGET_MB"),
+                                       std::pair(config.upload_budget_bytes, "UPLOAD_BUDGET_MB")}) {
+        if (budget < config.max_chunk_bytes) {
+            fault(std::string(name) + "=\"" + std::to_string(budget / kMegabyte) +
+                  "\": expected room for one chunk of MAX_CHUNK_BYTES at least");
+        }
+    }
+    if (config.write_policy == WritePolicy::kBack) {
+        fault("WRITE_POLICY=\"back\": expected `through`: `back` comes with a later version");
+    }
+}
+
+/// Other names that operators of S3 expect; our own come first.
+void add_aws_names(Variables& variables) {
+    const std::pair<const char*, const char*> names[] = {
+        {"S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID"},    {"S3_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"},
+        {"S3_SESSION_TOKEN", "AWS_SESSION_TOKEN"}, {"S3_REGION", "AWS_REGION"},
+        {"S3_ENDPOINT", "AWS_ENDPOINT_URL_S3"},    {"S3_ENDPOINT", "AWS_ENDPOINT_URL"},
+    };
+    for (const auto& [ours, theirs] : names) {
+        const auto other = variables.find(theirs);
+        if (other != variables.end() && variables[ours].empty()) variables[ours] = other->second;
+    }
+}
+
+}  // namespace
+
+std::string Setting::flag() const {
+    std::string result = "--";
+    for (const char c : name) {
+        result.push_back(c == '_' ? '-' : static_cast<char>(std::tolower(c)));
+    }
+    return result;
+}
+
+const std::vector<Setting>& settings() {
+    static const std::vector<Setting> kSettings = [] {
+        std::vector<Setting> all;
+        add_addresses(all);
+        add_identity(all);
+        add_storage(all);
+        add_s3(all);
+        add_network(all);
+        add_logs(all);
+        return all;
+    }();
+    return kSettings;
+}
+
+Loaded load(const Variables& file, const Variables& environment, const Variables& flags) {
+    Variables given = file;
+    for (const Variables* source : {&environment, &flags}) {
+        for (const auto& [name, value] : *source) {
+            if (!value.empty()) given[name] = value;
+        }
+    }
+    add_aws_names(given);
+
+    Loaded loaded;
+    for (const Setting& setting : settings()) {
+        const auto found = given.find(setting.name);
+        const bool is_given = found != given.end() && !found->second.empty();
+        const std::string value = is_given ? found->second : setting.default_text;
+        if (value.empty()) continue;
+        if (!setting.set(loaded.config, value)) {
+            loaded.faults.push_back(setting.name + "=\"" + (setting.secret ? "…" : value) +
+                                    "\": expected " + setting.expected);
+        } else if (is_given && setting.reserved) {
+            loaded.notices.push_back(setting.name + " is set, but not used yet by this version");
+        }
+    }
+    if (loaded.faults.empty()) check_combinations(loaded);
+    return loaded;
+}
+
+Result<Variables> parse_file(const std::string& text, const std::string& file_name) {
+    Variables variables;
+    std::size_t line_number = 0;
+    for (std::size_t begin = 0; begin < text.size();) {
+        const std::size_t end = std::min(text.find('\n', begin), text.size());
+        std::string line = text.substr(begin, end - begin);
+        begin = end + 1;
+        ++line_number;
+        const auto where = file_name + ":" + std::to_string(line_number) + ": ";
+        line.erase(0, line.find_first_not_of(" \t\r"));
+        line.erase(line.find_last_not_of(" \t\r") + 1);
+        if (line.empty() || line.front() == '#') continue;
+
+        const std::size_t equals = line.find('=');
+        if (equals == std::string::npos) {
+            return make_error(ErrorCode::kInvalid, where + "expected NAME=value");
+        }
+        const std::string name = line.substr(0, equals);
+        std::string value = line.substr(equals + 1);
+        if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
+            value.back() == value.front()) {
+            value = value.substr(1, value.size() - 2);
+        }
+        const auto known = [&](const Setting& setting) { return setting.name == name; };
+        if (std::none_of(settings().begin(), settings().end(), known)) {
+            return make_error(ErrorCode::kInvalid,
+                              where + name + " is no setting; `kollator settings` lists them all");
+        }
+        variables[name] = value;
+    }
+    return variables;
+}
+
+std::string settings_markdown() {
+    std::string out =
+        "| variable | flag | default | expected | meaning | read by |\n"
+        "| --- | --- | --- | --- | --- | --- |\n";
+    for (const Setting& setting : settings()) {
+        const char* role = setting.role == kBoth     ? "worker, front"
+                           : setting.role == kWorker ? "worker"
+                                                     : "front";
+        std::string expected = setting.expected;
+        for (std::size_t at = 0; (at = expected.find('|', at)) != std::string::npos; at += 2) {
+            expected.insert(at, "\\");
+        }
+        out += "| `" + setting.name + "` | " + (setting.secret ? "" : "`" + setting.flag() + "`") +
+               " | " + (setting.default_text.empty() ? "" : "`" + setting.default_text + "`") +
+               " | " + expected + " | " + setting.help +
+               (setting.reserved ? " Checked, but not used yet." : "") + " | " + role + " |\n";
+    }
+    return out;
+}
+
+}  // namespace kollator::config
