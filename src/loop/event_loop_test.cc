@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <thread>
 #include <vector>
 
 #include "loop/job_pool.h"
+#include "loop/signal_watch.h"
 
 namespace kollator {
 namespace {
@@ -84,6 +86,15 @@ TEST(EventLoop, AWatchTellsReadablePipesUntilItGoes) {
     EXPECT_FALSE(loop.run_until([&] { return got == "abc"; }, milliseconds(10)));
     ::close(ends[0]);
     ::close(ends[1]);
+}
+
+TEST(SignalWatch, TurnsASignalIntoATask) {
+    EventLoop loop;
+    int got = 0;
+    const SignalWatch watch(loop, {SIGUSR1}, [&](int number) { got = number; });
+    ASSERT_EQ(::kill(::getpid(), SIGUSR1), 0);
+    EXPECT_TRUE(loop.run_until([&] { return got != 0; }, seconds(5)));
+    EXPECT_EQ(got, SIGUSR1);
 }
 
 TEST(JobPool, RunsWorkElsewhereAndItsResultOnTheLoop) {

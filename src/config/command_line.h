@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/settings.h"
+
+namespace kollator::config {
+
+enum class Command : std::uint8_t { kNone, kWorker, kFront, kDev, kKeygen, kSettings };
+
+struct CommandLine {
+    Command command = Command::kNone;
+    Variables flags;          ///< settings that were given as flags, by variable name
+    std::string config_file;  ///< --config; empty: none
+    std::string key_file;     ///< keygen's argument
+    bool force = false;       ///< keygen --force
+
+    /// Set where there is nothing to run: the exit code and the text to print (help, version, or
+    /// what was wrong).
+    bool exits = false;
+    int exit_code = 0;
+    std::string text;
+};
+
+/// Exit codes that scripts may rely on.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailure = 1;  ///< something went wrong at run time
+inline constexpr int kExitUsage = 2;    ///< wrong arguments or settings; nothing was started
+
+/// `arguments` without the program's name.
+CommandLine parse_command_line(const std::vector<std::string>& arguments,
+                               const std::string& version);
+
+}  // namespace kollator::config
