@@ -25,19 +25,23 @@ class JobPool {
     void submit(std::function<void()> job);
 
     /// Runs `work` on the pool and `done(its result)` on the loop. A job whose `loop` is gone by
-    /// then must not exist: the owner of both destroys the pool first.
+    /// then must not exist: the owner of both destroys the pool first. What `work` and `done` hold
+    /// is destroyed on the loop's thread too, once `done` has run.
     template <typename Work, typename Done>
     void run(EventLoop& loop, Work work, Done done) {
         using Output = std::invoke_result_t<Work>;
         // std::function wants copyable callables; a chunk's owner often is not.
         auto shared = std::make_shared<std::pair<Work, Done>>(std::move(work), std::move(done));
-        submit([&loop, shared] {
+        submit([&loop, shared]() mutable {
+            // Moved into the posted task: the pool's thread must not hold the last reference.
             if constexpr (std::is_void_v<Output>) {
                 shared->first();
-                loop.post([shared] { shared->second(); });
+                loop.post([shared = std::move(shared)] { shared->second(); });
             } else {
                 auto output = std::make_shared<Output>(shared->first());
-                loop.post([shared, output] { shared->second(std::move(*output)); });
+                loop.post([shared = std::move(shared), output = std::move(output)] {
+                    shared->second(std::move(*output));
+                });
             }
         });
     }
