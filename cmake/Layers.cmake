@@ -9,6 +9,7 @@ function(kollator_layer name)
     list(FILTER sources EXCLUDE REGEX "_test\\.cc$|/main\\.cc$")
     list(FILTER tests INCLUDE REGEX "_test\\.cc$")
 
+    set_property(GLOBAL APPEND PROPERTY KOLLATOR_LAYERS kollator_${name})
     list(TRANSFORM LAYER_USES PREPEND kollator_)
     if(NOT sources)
         add_library(kollator_${name} INTERFACE)

@@ -298,6 +298,8 @@ class Cluster:
         }
 
     def end(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # a second one must not cut this short
         for process in self.processes.values():
             if process.poll() is None:
                 process.kill()  # the data is thrown away: nothing to flush
@@ -312,6 +314,8 @@ def say(document):
 
 def start_cluster(root, options):
     for attempt in range(1, START_ATTEMPTS + 1):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(0))
         cluster = Cluster(root, options)
         try:
             cluster.start()
@@ -354,8 +358,6 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     fetch = pathlib.Path(__file__).resolve().parent / "fetch.sh"
     try:
         fetched = subprocess.run([str(fetch)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
