@@ -1,10 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/buffer.h"
@@ -26,20 +27,30 @@ struct ObjectKey {
 
     /// "chunks/<64 hex digits>" or "torrents/<64 hex digits>".
     std::string path() const;
+    /// The hash alone, 64 hex digits.
+    std::string hex() const { return to_hex(hash); }
     auto operator<=>(const ObjectKey&) const = default;
 };
 
 /// "chunks/" or "torrents/".
 std::string_view prefix_of(ObjectKind kind);
 
+/// No object that a store reads or writes is larger: far above any chunk, far below memory.
+inline constexpr std::uint64_t kMaxObjectBytes = 256ULL << 20;
+/// The most that one page of a list holds; S3's own bound.
+inline constexpr std::size_t kMaxListEntries = 1000;
+
 enum class PutOutcome : std::uint8_t { kStored, kAlreadyThere };
 
 struct GetOptions {
     std::uint64_t offset = 0;
     std::uint64_t length = 0;  ///< 0: to the end
-    /// An object (or range) larger than this is refused with kLimit before its body is read.
+    /// An object (or range) larger than this is refused with kLimit before its body is read. 0: the
+    /// store's own limit, kMaxObjectBytes, which no larger value lifts either.
     std::uint64_t max_bytes = 0;
-    /// Where the buffer's bytes are leased from, when given; kLimit where it is used up.
+    /// Where the buffer's bytes are leased from, when given; kLimit where it is used up. Outlives
+    /// the request, and in a filesystem store the job pool too: a job that is reading a file when
+    /// its request is cancelled gives its lease back a moment later.
     ByteBudget* budget = nullptr;
 };
 
@@ -54,8 +65,8 @@ struct ListPage {
 };
 
 struct StoreStats {
-    std::uint64_t requests = 0;        ///< sent, retries included
-    std::uint64_t errors = 0;          ///< requests that ended in an error other than not found
+    std::uint64_t requests = 0;  ///< sent, retries included
+    std::uint64_t errors = 0;    ///< requests that ended in an error other than not found
     std::uint64_t retries = 0;
     std::uint64_t uploaded_chunks = 0;
     std::uint64_t uploaded_bytes = 0;
@@ -91,8 +102,8 @@ class ObjectStore {
 
     virtual ~ObjectStore() = default;
 
-    /// The bytes are NOT verified against the key: the caller does that. `on_progress` may be empty.
-    /// A retry starts the body again from its first byte with a new buffer.
+    /// The bytes are NOT verified against the key: the caller does that. `on_progress` may be
+    /// empty. A retry starts the body again from its first byte with a new buffer.
     virtual TransferHandle get(const ObjectKey& key, const GetOptions& options,
                                OnProgress on_progress, OnGet on_done) = 0;
 
