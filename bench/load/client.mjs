@@ -1,0 +1,119 @@
+// A load generator over node-datachannel: the same for every worker that it measures.
+
+import { createHash } from 'node:crypto';
+import { PeerConnection } from 'node-datachannel';
+import { Flag, chunkRequest, chunkStore, parse } from './wire.mjs';
+
+const HIGH_WATER_BYTES = 1024 * 1024;
+const TIMEOUT_MS = 60_000;
+const MAX_CONNECT_ATTEMPTS = 5;
+
+function deadline(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: no answer in ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+export class Connection {
+  /** Connects by one POST /rtc to `workerUrl`. */
+  static async open(workerUrl) {
+    // One in ten of libdatachannel's own offers ends in "Got a remote candidate without ICE
+    // transport" here, whoever answers; a new offer succeeds.
+    for (let attempt = 1; ; attempt++) {
+      const connection = new Connection();
+      try {
+        await deadline(connection.#connect(workerUrl), 'connect');
+        return connection;
+      } catch (error) {
+        connection.close();
+        if (attempt === MAX_CONNECT_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  #peer = new PeerConnection('load', { iceServers: [], maxMessageSize: 262144 });
+  #channel;
+  #pending = new Map();
+  #nextId = 1;
+  #writable = [];
+
+  async #connect(workerUrl) {
+    const gathered = new Promise((resolve) => {
+      this.#peer.onGatheringStateChange((state) => state === 'complete' && resolve());
+    });
+    this.#channel = this.#peer.createDataChannel('kollator', { protocol: 'kollator.v1' });
+    const open = new Promise((resolve, reject) => {
+      this.#channel.onOpen(resolve);
+      this.#channel.onError((error) => reject(new Error(error)));
+    });
+    this.#channel.setBufferedAmountLowThreshold(HIGH_WATER_BYTES / 4);
+    this.#channel.onBufferedAmountLow(() => this.#writable.splice(0).forEach((go) => go()));
+    this.#channel.onMessage((message) => this.#receive(parse(message)));
+    await gathered;
+    const response = await fetch(new URL('/rtc', workerUrl), {
+      method: 'POST',
+      headers: { 'content-type': 'application/sdp' },
+      body: this.#peer.localDescription().sdp,
+    });
+    if (response.status !== 201) throw new Error(`POST /rtc: ${response.status}`);
+    this.#peer.setRemoteDescription(await response.text(), 'answer');
+    await open;
+  }
+
+  #receive({ flags, requestId, body }) {
+    const request = this.#pending.get(requestId);
+    if (!request) return;
+    if (flags & Flag.ERROR) {
+      this.#pending.delete(requestId);
+      request.reject(new Error(`error ${body.readUInt16BE(0)}: ${body.subarray(6)}`));
+      return;
+    }
+    request.onFragment?.(body);
+    if (flags & Flag.MORE) return;
+    this.#pending.delete(requestId);
+    request.resolve();
+  }
+
+  #request(onFragment) {
+    const id = this.#nextId++;
+    const done = new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject, onFragment });
+    });
+    return { id, done: deadline(done, 'request') };
+  }
+
+  async #send(message) {
+    while (this.#channel.bufferedAmount() > HIGH_WATER_BYTES) {
+      await new Promise((go) => this.#writable.push(go));
+    }
+    this.#channel.sendMessageBinary(message);
+  }
+
+  async store(chunk) {
+    const hash = createHash('sha256').update(chunk).digest();
+    const { id, done } = this.#request();
+    for (const message of chunkStore(id, hash, chunk)) await this.#send(message);
+    await done;
+    return hash;
+  }
+
+  /** Gives the chunk's bytes; throws where they do not match `hash`. */
+  async get(hash) {
+    let chunk;
+    let got = 0;
+    const { id, done } = this.#request((body) => {
+      chunk ??= Buffer.allocUnsafe(body.readUInt32BE(0));
+      got += body.copy(chunk, body.readUInt32BE(4), 8);
+    });
+    await this.#send(chunkRequest(id, hash));
+    await done;
+    if (got !== chunk.length) throw new Error(`${got} of ${chunk.length} bytes came`);
+    return chunk;
+  }
+
+  close() {
+    this.#peer.close();
+  }
+}
