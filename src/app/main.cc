@@ -1,0 +1,95 @@
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "app/keygen.h"
+#include "app/run.h"
+#include "base/file_system.h"
+#include "base/log.h"
+#include "config/command_line.h"
+#include "crypto/system_random.h"
+
+// The whole environment, for the settings: there is no portable declaration of it.
+extern char** environ;  // NOLINT(readability-redundant-declaration)
+
+namespace kollator::app {
+namespace {
+
+const log::Logger kLog("main");
+
+constexpr std::size_t kMaxConfigFileBytes = 256 * 1024;
+
+config::Variables environment_variables() {
+    config::Variables variables;
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        const std::string pair = *entry;
+        const std::size_t equals = pair.find('=');
+        if (equals != std::string::npos) variables[pair.substr(0, equals)] = pair.substr(equals + 1);
+    }
+    return variables;
+}
+
+log::Level level_of(const std::string& name) {
+    const std::vector<std::string> names{"trace", "debug", "info", "warn", "error", "off"};
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        if (names[i] == name) return static_cast<log::Level>(i);
+    }
+    return log::Level::kInfo;
+}
+
+int usage_error(const std::string& line) {
+    std::fprintf(stderr, "kollator: %s\n", line.c_str());
+    return config::kExitUsage;
+}
+
+int run_with_settings(const config::CommandLine& line) {
+    config::Variables file;
+    if (!line.config_file.empty()) {
+        const auto bytes = read_file(posix_file_system(), line.config_file, kMaxConfigFileBytes);
+        if (!bytes) return usage_error(bytes.error().detail);
+        auto parsed = config::parse_file(std::string(as_text(*bytes)), line.config_file);
+        if (!parsed) return usage_error(parsed.error().detail);
+        file = std::move(*parsed);
+    }
+    config::Loaded loaded = config::load(file, environment_variables(), line.flags);
+    if (!loaded.faults.empty()) {
+        for (const std::string& fault : loaded.faults) (void)usage_error(fault);
+        return config::kExitUsage;
+    }
+    log::configure(level_of(loaded.config.log_level), loaded.config.debug);
+    for (const std::string& notice : loaded.notices) kLog.warn("{}", notice);
+
+    switch (line.command) {
+        case config::Command::kWorker:
+            return run_worker(loaded.config);
+        case config::Command::kFront:
+            return run_front(loaded.config);
+        default:
+            return run_dev(loaded.config);
+    }
+}
+
+int run(const std::vector<std::string>& arguments) {
+    const config::CommandLine line = config::parse_command_line(arguments, KOLLATOR_VERSION);
+    if (line.exits) {
+        std::fputs(line.text.c_str(), line.exit_code == config::kExitOk ? stdout : stderr);
+        return line.exit_code;
+    }
+    switch (line.command) {
+        case config::Command::kKeygen:
+            return keygen(posix_file_system(), crypto::system_random(), line.key_file, line.force);
+        case config::Command::kSettings:
+            std::fputs(config::settings_markdown().c_str(), stdout);
+            return config::kExitOk;
+        default:
+            return run_with_settings(line);
+    }
+}
+
+}  // namespace
+}  // namespace kollator::app
+
+int main(int count, char** arguments) {
+    return kollator::app::run({arguments + 1, arguments + count});
+}
