@@ -1,0 +1,310 @@
+#include "rtc/ice/ice_agent.h"
+
+#include <algorithm>
+
+namespace kollator::rtc {
+
+namespace {
+
+// A bound for an owner that does not drain; one that does never has more than a few.
+constexpr std::size_t kMaxQueuedDatagrams = 128;
+// How long the selected path must have been silent before we follow the peer to another path on
+// which it sends authentic checks, without a nomination: its address changed. More than the 2.65 s
+// between a browser's checks.
+constexpr Duration kSilentPath = std::chrono::seconds(3);
+// How long a nomination of one path outweighs one of a path with a lower priority: peers that
+// nominate aggressively nominate several in one go, and mean the best (RFC 5245 8.1.1.2).
+constexpr Duration kNominationHolds = std::chrono::seconds(2);
+
+}  // namespace
+
+IceAgent::IceAgent(IceOptions options, Random& random)
+    : options_(std::move(options)), random_(random), tie_breaker_(random.u64()) {}
+
+void IceAgent::set_remote_credentials(IceCredentials credentials) {
+    remote_ = std::move(credentials);
+}
+
+void IceAgent::add_local_candidate(const Candidate& candidate) {
+    local_candidates_.push_back(candidate);
+}
+
+void IceAgent::add_remote_candidate(const Candidate& candidate) {
+    if (remote_candidates_ >= kMaxRemoteCandidates) return;
+    if (candidate.address.ip.is_v6() && !options_.ipv6) return;
+    ++remote_candidates_;
+    const bool known = std::any_of(pairs_.begin(), pairs_.end(), [&](const auto& pair) {
+        return pair->path.remote == candidate.address;
+    });
+    if (!known) add_pair({IpAddress(), candidate.address}, candidate.priority);
+}
+
+void IceAgent::handle_datagram(TimePoint now, const IcePath& path, ByteSpan datagram) {
+    if (state_ == IceState::kFailed) return;
+    const Result<StunMessage> message = parse_stun(datagram);
+    if (!message.ok() || message->method != kStunBinding) return;
+    switch (message->message_class) {
+        case StunClass::kRequest:
+            handle_request(now, path, datagram, *message);
+            break;
+        case StunClass::kSuccess:
+        case StunClass::kError:
+            handle_response(now, path, datagram, *message);
+            break;
+        case StunClass::kIndication:
+            break;  // RFC 8445 11: keepalives; they carry nothing.
+    }
+}
+
+void IceAgent::note_data(TimePoint now, const IcePath& path) {
+    if (selected_ != nullptr && selected_->path.remote == path.remote) {
+        selected_->last_received = now;
+    }
+}
+
+// RFC 8445 7.3.
+void IceAgent::handle_request(TimePoint now, const IcePath& path, ByteSpan datagram,
+                              const StunMessage& message) {
+    // DEVIATION from RFC 8489 9.1.3, which answers 400 and 401: a stranger gets nothing, so that a
+    // forged source address brings nobody a packet.
+    if (!is_authentic(datagram, message)) return;
+    if (!message.unknown_required.empty()) {
+        answer_error(path, message, StunErrorCode::kUnknownAttribute, "Unknown Attribute");
+        return;
+    }
+    if (!resolve_role_conflict(path, message)) return;
+    answer(path, message);
+
+    CandidatePair* pair = find_pair(path);
+    if (pair == nullptr) {
+        // 7.3.1.3: a peer-reflexive candidate, whose priority the request says.
+        const std::uint32_t prflx = candidate_priority(CandidateType::kPeerReflexive, 65535);
+        pair = add_pair(path, message.priority.value_or(prflx));
+        if (pair == nullptr) return;
+    }
+    if (pair->path.local.is_unspecified()) pair->path.local = path.local;
+    pair->last_received = now;
+    // 7.3.1.4: "If the state of that pair is Succeeded, nothing further is done."
+    if (pair->state != PairState::kSucceeded) trigger(*pair);
+    if (message.use_candidate && options_.role == IceRole::kControlled) {
+        handle_nomination(now, *pair);
+    } else if (pair->state == PairState::kSucceeded && should_switch_to(now, *pair)) {
+        select(now, *pair);
+    }
+    update_send_path(now);
+    send_next_check(now);
+}
+
+bool IceAgent::is_authentic(ByteSpan datagram, const StunMessage& message) const {
+    if (!message.username || !message.integrity_offset) return false;
+    const std::string_view username = *message.username;
+    const std::size_t colon = username.find(':');
+    if (colon == std::string_view::npos) return false;
+    if (username.substr(0, colon) != options_.local.ufrag) return false;
+    if (remote_ && username.substr(colon + 1) != remote_->ufrag) return false;
+    return verify_integrity(datagram, message, options_.local.password);
+}
+
+// RFC 8445 7.3.1.1. False: the request was refused.
+bool IceAgent::resolve_role_conflict(const IcePath& path, const StunMessage& message) {
+    const bool controlling = options_.role == IceRole::kControlling;
+    const std::optional<std::uint64_t> theirs =
+        controlling ? message.ice_controlling : message.ice_controlled;
+    if (!theirs) return true;
+    const bool we_control = tie_breaker_ >= *theirs;
+    if (we_control == controlling) {
+        answer_error(path, message, StunErrorCode::kRoleConflict, "Role Conflict");
+        return false;
+    }
+    switch_role(we_control ? IceRole::kControlling : IceRole::kControlled);
+    return true;
+}
+
+void IceAgent::answer(const IcePath& path, const StunMessage& message) {
+    emit(path, StunBuilder(StunClass::kSuccess, kStunBinding, message.transaction)
+                   .xor_mapped_address(path.remote)
+                   .integrity(options_.local.password)
+                   .fingerprint()
+                   .finish());
+}
+
+void IceAgent::answer_error(const IcePath& path, const StunMessage& message, StunErrorCode code,
+                            std::string_view reason) {
+    StunBuilder builder(StunClass::kError, kStunBinding, message.transaction);
+    builder.error(code, reason);
+    if (code == StunErrorCode::kUnknownAttribute) {
+        builder.unknown_attributes(message.unknown_required);
+    }
+    emit(path, builder.integrity(options_.local.password).fingerprint().finish());
+}
+
+// RFC 8445 7.3.1.5.
+void IceAgent::handle_nomination(TimePoint now, CandidatePair& pair) {
+    pair.nominated = true;
+    pair.last_nominated = now;
+    if (pair.state == PairState::kSucceeded && should_switch_to(now, pair)) select(now, pair);
+}
+
+bool IceAgent::should_switch_to(TimePoint now, const CandidatePair& pair) const {
+    if (selected_ == &pair) return false;
+    const bool silent =
+        selected_ != nullptr && selected_->last_received.value_or(TimePoint()) + kSilentPath <= now;
+    if (!pair.nominated) return silent;
+    if (selected_ == nullptr || silent || pair.priority >= selected_->priority) return true;
+    return selected_->last_nominated.value_or(TimePoint()) + kNominationHolds <= now;
+}
+
+void IceAgent::select(TimePoint now, CandidatePair& pair) {
+    selected_ = &pair;
+    update_send_path(now);
+}
+
+void IceAgent::update_send_path(TimePoint now) {
+    const CandidatePair* best = selected_;
+    if (best == nullptr) {
+        for (const auto& pair : pairs_) {
+            const bool better = best == nullptr || pair->priority > best->priority;
+            if (pair->state == PairState::kSucceeded && better) best = pair.get();
+        }
+    }
+    if (best == nullptr || send_path_ == best->path) return;
+    if (send_path_ && send_path_->remote == best->path.remote) {
+        send_path_ = best->path;  // only our own side of it became known, or changed
+        return;
+    }
+    if (consent_) {
+        // The path was proved when its pair succeeded, which may be long ago.
+        consent_->renew(now);
+        consent_->check_soon(now);
+    } else {
+        consent_.emplace(now, options_.consent_timeout, random_);
+    }
+    send_path_ = best->path;
+    events_.push_back({IceEvent::Kind::kSelected, best->path});
+}
+
+void IceAgent::handle_timeout(TimePoint now) {
+    if (state_ == IceState::kFailed) return;
+    if (consent_ && consent_->expires() <= now) {
+        // RFC 7675 5.1: "If consent expires ... MUST cease transmission".
+        state_ = IceState::kFailed;
+        send_path_.reset();
+        output_.clear();
+        return;
+    }
+    retransmit(now);
+    send_next_check(now);
+    if (consent_ && consent_->next_check() <= now) send_consent_check(now);
+}
+
+std::optional<TimePoint> IceAgent::next_timeout() const {
+    if (state_ == IceState::kFailed) return std::nullopt;
+    std::optional<TimePoint> next;
+    const auto consider = [&next](TimePoint when) {
+        if (!next || when < *next) next = when;
+    };
+    for (const auto& pair : pairs_) {
+        if (pair->check) consider(pair->check->resend_at);
+        const bool due = pair->triggered || pair->state == PairState::kWaiting;
+        if (due && remote_) consider(last_check_at_ ? *last_check_at_ + kPacing : TimePoint());
+    }
+    if (consent_) consider(std::min(consent_->next_check(), consent_->expires()));
+    return next;
+}
+
+std::optional<IceDatagram> IceAgent::poll_output() {
+    if (output_.empty()) return std::nullopt;
+    IceDatagram datagram = std::move(output_.front());
+    output_.pop_front();
+    return datagram;
+}
+
+std::optional<IceEvent> IceAgent::poll_event() {
+    if (events_.empty()) return std::nullopt;
+    const IceEvent event = events_.front();
+    events_.pop_front();
+    return event;
+}
+
+void IceAgent::emit(const IcePath& path, Bytes bytes) {
+    if (output_.size() < kMaxQueuedDatagrams) output_.push_back({path, std::move(bytes)});
+}
+
+// RFC 8445 6.1.2.3: 2^32*MIN(G,D) + 2*MAX(G,D) + (G>D?1:0), G the controlling side's.
+std::uint64_t IceAgent::pair_priority(const CandidatePair& pair) const {
+    const std::uint64_t own = local_priority(pair.path);
+    const std::uint64_t theirs = pair.remote_priority;
+    const bool controlling = options_.role == IceRole::kControlling;
+    const std::uint64_t g = controlling ? own : theirs;
+    const std::uint64_t d = controlling ? theirs : own;
+    return (std::min(g, d) << 32) + 2 * std::max(g, d) + (g > d ? 1 : 0);
+}
+
+std::uint32_t IceAgent::local_priority(const IcePath& path) const {
+    for (const Candidate& candidate : local_candidates_) {
+        const bool same_family = candidate.address.ip.is_v6() == path.remote.ip.is_v6();
+        if (candidate.address.ip == path.local || (path.local.is_unspecified() && same_family)) {
+            return candidate.priority;
+        }
+    }
+    return candidate_priority(CandidateType::kPeerReflexive, 65535);
+}
+
+void IceAgent::switch_role(IceRole role) {
+    options_.role = role;
+    for (const auto& pair : pairs_) {
+        pair->priority = pair_priority(*pair);
+        // What is in flight tells the old role: its answers are of no use, and a late 487 among
+        // them must not switch the role back.
+        if (pair->check) pair->triggered = true;
+        pair->check.reset();
+        if (pair->state == PairState::kInProgress) pair->state = PairState::kWaiting;
+    }
+}
+
+/// The pair of this path, or the one for its remote address whose local one nobody knows yet.
+CandidatePair* IceAgent::find_pair(const IcePath& path) {
+    CandidatePair* unbound = nullptr;
+    for (const auto& pair : pairs_) {
+        if (pair->path.remote != path.remote) continue;
+        if (pair->path.local == path.local) return pair.get();
+        if (pair->path.local.is_unspecified()) unbound = pair.get();
+    }
+    return unbound;
+}
+
+CandidatePair* IceAgent::find_transaction(const TransactionId& transaction) {
+    for (const auto& pair : pairs_) {
+        if (pair->check && pair->check->id == transaction) return pair.get();
+    }
+    return nullptr;
+}
+
+CandidatePair* IceAgent::add_pair(const IcePath& path, std::uint32_t remote_priority) {
+    if (pairs_.size() >= kMaxPairs && !make_room()) return nullptr;
+    auto pair = std::make_unique<CandidatePair>();
+    pair->path = path;
+    pair->remote_priority = remote_priority;
+    pair->priority = pair_priority(*pair);
+    pairs_.push_back(std::move(pair));
+    return pairs_.back().get();
+}
+
+/// Drops the pair that has been silent for the longest; of those never heard from, the one with the
+/// lowest priority.
+bool IceAgent::make_room() {
+    const auto worse = [this](const auto& a, const auto& b) {
+        const bool a_kept = a.get() == selected_;
+        const bool b_kept = b.get() == selected_;
+        if (a_kept != b_kept) return b_kept;
+        const TimePoint heard_a = a->last_received.value_or(TimePoint());
+        const TimePoint heard_b = b->last_received.value_or(TimePoint());
+        return heard_a != heard_b ? heard_a < heard_b : a->priority < b->priority;
+    };
+    const auto worst = std::min_element(pairs_.begin(), pairs_.end(), worse);
+    if (worst == pairs_.end() || worst->get() == selected_) return false;
+    pairs_.erase(worst);
+    return true;
+}
+
+}  // namespace kollator::rtc

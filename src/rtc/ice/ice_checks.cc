@@ -1,0 +1,182 @@
+// The agent's own connectivity checks: pacing, retransmission, answers, nomination, consent.
+#include <algorithm>
+
+#include "rtc/ice/ice_agent.h"
+
+namespace kollator::rtc {
+
+namespace {
+
+// RFC 8445 14.3: "RTO = MAX (500ms, ...)".
+constexpr Duration kInitialTimeout = std::chrono::milliseconds(500);
+// RFC 8489 6.2.1: Rc. Sent at 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s: a peer that gets our answer
+// half a minute late is still reached.
+constexpr int kMaxTransmissions = 7;
+
+}  // namespace
+
+void IceAgent::trigger(CandidatePair& pair) {
+    if (!remote_) return;
+    pair.triggered = true;
+    if (pair.state == PairState::kFailed) pair.state = PairState::kWaiting;
+}
+
+/// The triggered before the ordinary, among equals the highest priority.
+CandidatePair* IceAgent::next_waiting() {
+    CandidatePair* next = nullptr;
+    for (const auto& pair : pairs_) {
+        if (!pair->triggered && pair->state != PairState::kWaiting) continue;
+        const bool better = next == nullptr || pair->triggered > next->triggered ||
+                            (pair->triggered == next->triggered && pair->priority > next->priority);
+        if (better) next = pair.get();
+    }
+    return next;
+}
+
+// RFC 8445 6.1.4.2.
+void IceAgent::send_next_check(TimePoint now) {
+    if (!remote_ || (last_check_at_ && now < *last_check_at_ + kPacing)) return;
+    CandidatePair* const pair = next_waiting();
+    if (pair == nullptr) return;
+    last_check_at_ = now;
+    pair->triggered = false;
+    // A check that is in flight is sent once more rather than replaced: its answer, should it come,
+    // proves the same.
+    const bool nominate = options_.role == IceRole::kControlling && pair->nominated;
+    if (!pair->check || pair->check->use_candidate != nominate) {
+        pair->check = IceCheck{new_transaction(), 0, kInitialTimeout, now, nominate};
+    }
+    if (pair->state != PairState::kSucceeded) pair->state = PairState::kInProgress;
+    send_check(now, *pair);
+}
+
+void IceAgent::send_check(TimePoint now, CandidatePair& pair) {
+    IceCheck& check = *pair.check;
+    ++check.sent;
+    check.resend_at = now + check.timeout;
+    check.timeout *= 2;
+    emit(pair.path, build_check(check.id, check.use_candidate));
+}
+
+void IceAgent::retransmit(TimePoint now) {
+    for (const auto& pair : pairs_) {
+        if (!pair->check || pair->check->resend_at > now) continue;
+        if (pair->check->sent < kMaxTransmissions) {
+            send_check(now, *pair);
+            continue;
+        }
+        fail_check(*pair);
+    }
+}
+
+void IceAgent::fail_check(CandidatePair& pair) {
+    const bool we_nominated = pair.check->use_candidate;
+    pair.check.reset();
+    if (pair.state == PairState::kSucceeded && !we_nominated) return;
+    pair.state = PairState::kFailed;
+    if (we_nominated) {
+        pair.nominated = false;
+        nominate_if_controlling();
+    }
+}
+
+TransactionId IceAgent::new_transaction() {
+    // DEVIATION from RFC 8489 5, which wants 96 random bits: 64 are left, beside an HMAC.
+    TransactionId id{};
+    random_.fill(id);
+    store_u32(id.data(), options_.transaction_prefix);
+    return id;
+}
+
+// RFC 8445 7.1.
+Bytes IceAgent::build_check(const TransactionId& transaction, bool use_candidate) const {
+    StunBuilder builder(StunClass::kRequest, kStunBinding, transaction);
+    builder.username(remote_->ufrag + ":" + options_.local.ufrag)
+        .priority(candidate_priority(CandidateType::kPeerReflexive, 65535));
+    if (options_.role == IceRole::kControlling) {
+        builder.ice_controlling(tie_breaker_);
+        if (use_candidate) builder.use_candidate();
+    } else {
+        builder.ice_controlled(tie_breaker_);
+    }
+    return builder.integrity(remote_->password).fingerprint().finish();
+}
+
+// RFC 8445 7.2.5.
+void IceAgent::handle_response(TimePoint now, const IcePath& path, ByteSpan datagram,
+                               const StunMessage& message) {
+    if (!remote_ || !verify_integrity(datagram, message, remote_->password)) return;
+    const bool success = message.message_class == StunClass::kSuccess;
+    const bool on_send_path = send_path_ && send_path_->remote == path.remote;
+    if (consent_ && success && on_send_path && consent_->renew(now, message.transaction)) return;
+
+    CandidatePair* const pair = find_transaction(message.transaction);
+    // 7.2.5.2.1: an answer from elsewhere than the check was sent to proves nothing.
+    if (pair == nullptr || pair->path.remote != path.remote) return;
+    if (pair->path.local.is_unspecified()) {
+        // Which of our addresses the kernel chose; it may turn out to be a pair that is known.
+        const CandidatePair* const same = find_pair(path);
+        if (same == pair) pair->path.local = path.local;
+    }
+    pair->last_received = now;
+    if (success) {
+        handle_check_success(now, *pair);
+    } else if (message.error) {
+        handle_check_error(*pair, *message.error);
+    }
+    send_next_check(now);
+}
+
+void IceAgent::handle_check_success(TimePoint now, CandidatePair& pair) {
+    const bool we_nominated = pair.check->use_candidate;
+    pair.check.reset();
+    pair.triggered = false;
+    if (pair.state != PairState::kSucceeded) {
+        pair.state = PairState::kSucceeded;
+        events_.push_back({IceEvent::Kind::kValidated, pair.path});
+    }
+    state_ = IceState::kConnected;
+    const bool controlling = options_.role == IceRole::kControlling;
+    if (controlling && selected_ == nullptr ? we_nominated : should_switch_to(now, pair)) {
+        select(now, pair);
+    } else {
+        update_send_path(now);
+    }
+    nominate_if_controlling();
+}
+
+// Regular nomination (RFC 8445 8.1.1): once one pair is valid, the best of the valid ones is
+// checked once more with USE-CANDIDATE.
+void IceAgent::nominate_if_controlling() {
+    if (options_.role != IceRole::kControlling || selected_ != nullptr) return;
+    CandidatePair* best = nullptr;
+    for (const auto& pair : pairs_) {
+        if (pair->nominated) return;
+        if (pair->state != PairState::kSucceeded) continue;
+        if (best == nullptr || pair->priority > best->priority) best = pair.get();
+    }
+    if (best == nullptr) return;
+    best->nominated = true;
+    best->triggered = true;
+}
+
+void IceAgent::handle_check_error(CandidatePair& pair, const StunError& error) {
+    if (error.code == static_cast<std::uint16_t>(StunErrorCode::kRoleConflict)) {
+        // 7.2.5.1: switch, and check again in the new role.
+        switch_role(options_.role == IceRole::kControlling ? IceRole::kControlled
+                                                           : IceRole::kControlling);
+        trigger(pair);
+        return;
+    }
+    fail_check(pair);
+}
+
+// RFC 7675 5.1: each is a request of its own, with a transaction of its own.
+void IceAgent::send_consent_check(TimePoint now) {
+    const TransactionId id = new_transaction();
+    consent_->note_sent(now, id);
+    emit(*send_path_,
+         build_check(id, options_.role == IceRole::kControlling && selected_ != nullptr));
+}
+
+}  // namespace kollator::rtc
