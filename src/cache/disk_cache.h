@@ -22,6 +22,9 @@ struct CacheOptions {
     std::filesystem::path path;
     std::uint64_t max_bytes = 300ULL * 1000 * 1000;  ///< of chunk data and its checksums
     Duration max_age{};                              ///< since last use; zero: no limit
+    /// How often the order is written when it changed, and the aged are dropped.
+    Duration upkeep_interval = std::chrono::minutes(1);
+    std::size_t max_open_files = 256;  ///< files kept open, beside reads under way
 };
 
 struct CacheEntry {
@@ -45,7 +48,9 @@ struct CacheStats {
     std::uint64_t corruptions = 0;  ///< found by a read and dropped
     std::optional<CacheUse> most_accessed;
     std::optional<CacheUse> least_accessed;
-    bool bypassed = false;  ///< the folder cannot be used; everything is a miss
+    /// The folder cannot be used: since the start (everything is a miss), or for now (several
+    /// writes failed one after the other; what is there is served, inserts are refused).
+    bool bypassed = false;
     std::string bypass_reason;
 };
 
@@ -57,10 +62,10 @@ class CachedChunk {
     virtual ~CachedChunk() = default;
     virtual std::uint32_t size_bytes() const = 0;
 
-    /// The bytes [offset, offset + length), checked against the checksums that were written when the
-    /// chunk's SHA-256 was verified. Comes at once where the page cache has them; empty where the
-    /// disk must be waited for: then use read(). kCorrupt: the chunk has been dropped; fetch it anew.
-    /// REQUIRES: 0 < length, offset + length <= size_bytes().
+    /// The bytes [offset, offset + length), checked against the checksums that were written when
+    /// the chunk's SHA-256 was verified. Comes at once where the page cache has them; empty where
+    /// the disk must be waited for: then use read(). kCorrupt: the chunk has been dropped; fetch it
+    /// anew. REQUIRES: 0 < length, offset + length <= size_bytes().
     virtual std::optional<Result<BufferSlice>> try_read(std::uint32_t offset,
                                                         std::uint32_t length) = 0;
 
@@ -68,10 +73,10 @@ class CachedChunk {
     virtual void read(std::uint32_t offset, std::uint32_t length, OnRead on_done) = 0;
 };
 
-/// Chunks on this worker's disk, bounded by bytes; the least recently used goes first. A file's name
-/// is the chunk's hash, in 256 folders; the index is built by a scan at the start, its order kept in
-/// a snapshot that may be lost. The index belongs to the loop's thread; files are touched by jobs.
-/// Nothing is ever given out that does not match the checksums of verified bytes.
+/// Chunks on this worker's disk, bounded by bytes; the least recently used goes first. A file's
+/// name is the chunk's hash, in 256 folders; the index is built by a scan at the start, its order
+/// kept in a snapshot that may be lost. The index belongs to the loop's thread; files are touched
+/// by jobs. Nothing is ever given out that does not match the checksums of verified bytes.
 class DiskCache {
  public:
     using OnDone = std::function<void(Status)>;
@@ -84,9 +89,14 @@ class DiskCache {
     /// Counts a hit and makes the chunk the most recently used, or counts a miss and gives null.
     virtual std::shared_ptr<CachedChunk> find(const ChunkId& id) = 0;
 
-    /// Keeps `bytes`, whose SHA-256 the caller has verified to be `id`. Space is reserved (evicting)
-    /// before the write; the chunk can be found once `on_done` says so. Errors: kLimit (no room
-    /// that is not in use, or the disk is full), kUnavailable (bypassed, I/O). Already there: success.
+    /// As find, for a request that has been counted already: counts nothing.
+    virtual std::shared_ptr<CachedChunk> find_again(const ChunkId& id) = 0;
+
+    /// Keeps `bytes`, whose SHA-256 the caller has verified to be `id`. Space is reserved
+    /// (evicting) before the write; the chunk can be found once `on_done` says so. Errors: kLimit
+    /// (no room that is not in use, too many inserts wait, or the disk is full), kUnavailable
+    /// (bypassed, I/O), kInvalid (empty, or over 64 MiB). Already there: success. `on_done` may be
+    /// empty.
     virtual void insert(const ChunkId& id, SharedBuffer bytes, OnDone on_done) = 0;
 
     /// Drops a chunk; readers keep what they have open.
@@ -104,8 +114,8 @@ class DiskCache {
     virtual void close(OnDone on_done) = 0;
 };
 
-/// Scans the folder (blocking: at start-up, before the loop runs). A folder that cannot be used gives
-/// a cache in bypass, not an error. `loop`, `jobs`, `fs` and `clock` outlive the cache.
+/// Scans the folder (blocking: at start-up, before the loop runs). A folder that cannot be used
+/// gives a cache in bypass, not an error. `loop`, `jobs`, `fs` and `clock` outlive the cache.
 std::unique_ptr<DiskCache> open_disk_cache(EventLoop& loop, JobPool& jobs, FileSystem& fs,
                                            const Clock& clock, CacheOptions options);
 
