@@ -1,0 +1,110 @@
+#include "http/worker_documents.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace kollator::http {
+namespace {
+
+using nlohmann::json;
+
+const char* name_of(CheckStatus status) {
+    switch (status) {
+        case CheckStatus::kOk:
+            return "ok";
+        case CheckStatus::kWarn:
+            return "warn";
+        case CheckStatus::kError:
+            break;
+    }
+    return "error";
+}
+
+std::string dump(const json& document) {
+    // Details may quote what an object store or a file system said.
+    return document.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+double share(std::uint64_t part, std::uint64_t whole) {
+    return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+json use_json(const std::optional<ChunkUse>& use) {
+    if (!use) return nullptr;
+    return {{"hash", use->id.hex()}, {"hits", use->hits}};
+}
+
+}  // namespace
+
+CheckStatus HealthReport::status() const {
+    CheckStatus worst = CheckStatus::kOk;
+    for (const HealthCheck& check : checks) worst = std::max(worst, check.status);
+    return worst;
+}
+
+std::string health_json(const HealthReport& report) {
+    json checks = json::object();
+    for (const HealthCheck& check : report.checks) {
+        checks[check.name] = {{"status", name_of(check.status)}, {"detail", check.detail}};
+    }
+    return dump({{"status", name_of(report.status())},
+                 {"workerId", report.worker_id},
+                 {"uptime", report.uptime_s},
+                 {"version", report.version},
+                 {"checks", std::move(checks)}});
+}
+
+std::string stats_json(const WorkerStats& stats) {
+    const auto& cache = stats.cache;
+    const std::uint64_t lookups = cache.hits + cache.misses;
+    return dump({{"workerId", stats.worker_id},
+                 {"version", stats.version},
+                 {"uptime", stats.uptime_s},
+                 {"connections",
+                  {{"active", stats.connections.active}, {"total", stats.connections.total}}},
+                 {"cache",
+                  {{"hitRate", share(cache.hits, lookups)},
+                   {"missRate", share(cache.misses, lookups)},
+                   {"evictionRate", share(cache.evictions, cache.insertions)},
+                   {"hits", cache.hits},
+                   {"misses", cache.misses},
+                   {"evictions", cache.evictions},
+                   {"size", human_size(cache.size_bytes)},
+                   {"sizeBytes", cache.size_bytes},
+                   {"maxBytes", cache.max_bytes},
+                   {"chunks", cache.chunks},
+                   {"mostAccessed", use_json(cache.most_accessed)},
+                   {"leastAccessed", use_json(cache.least_accessed)}}},
+                 {"storage",
+                  {{"s3Requests", stats.storage.requests},
+                   {"s3Errors", stats.storage.errors},
+                   {"uploadedChunks", stats.storage.uploaded_chunks}}},
+                 {"dht",
+                  {{"announcements", stats.dht.announcements},
+                   {"queries", stats.dht.queries},
+                   {"peers", stats.dht.peers}}}});
+}
+
+std::string chunks_json(const ChunkListing& listing) {
+    json chunks = json::array();
+    for (const ListedChunk& chunk : listing.chunks) {
+        chunks.push_back({{"hash", chunk.id.hex()}, {"size", chunk.size_bytes}});
+    }
+    json next = nullptr;
+    if (listing.more && !listing.chunks.empty()) next = listing.chunks.back().id.hex();
+    return dump({{"chunks", std::move(chunks)}, {"more", listing.more}, {"next", std::move(next)}});
+}
+
+std::string human_size(std::uint64_t size_bytes) {
+    constexpr std::uint64_t kKilo = 1000;
+    if (size_bytes < kKilo) return fmt::format("{}B", size_bytes);
+    if (size_bytes < kKilo * kKilo) return fmt::format("{}KB", size_bytes / kKilo);
+    if (size_bytes < kKilo * kKilo * kKilo) {
+        return fmt::format("{}MB", size_bytes / (kKilo * kKilo));
+    }
+    return fmt::format("{:.1f}GB", static_cast<double>(size_bytes) / 1e9);
+}
+
+}  // namespace kollator::http

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace kollator::http {
+
+/// The documents that a worker's endpoints give (protocol.md, section 4), and their JSON.
+
+enum class CheckStatus { kOk, kWarn, kError };
+
+struct HealthCheck {
+    std::string name;  ///< "cache", "store", …
+    CheckStatus status = CheckStatus::kOk;
+    std::string detail;
+};
+
+struct HealthReport {
+    std::string worker_id;
+    std::string version;
+    std::uint64_t uptime_s = 0;
+    std::vector<HealthCheck> checks;
+
+    /// The worst of the checks.
+    CheckStatus status() const;
+};
+
+struct ChunkUse {
+    ChunkId id;
+    std::uint64_t hits = 0;
+};
+
+struct WorkerStats {
+    std::string worker_id;
+    std::string version;
+    std::uint64_t uptime_s = 0;
+    struct {
+        std::uint64_t active = 0;
+        std::uint64_t total = 0;
+    } connections;
+    struct {
+        std::uint64_t hits = 0;
+        std::uint64_t misses = 0;
+        std::uint64_t insertions = 0;
+        std::uint64_t evictions = 0;
+        std::uint64_t size_bytes = 0;
+        std::uint64_t max_bytes = 0;
+        std::uint64_t chunks = 0;
+        std::optional<ChunkUse> most_accessed;
+        std::optional<ChunkUse> least_accessed;
+    } cache;
+    struct {
+        std::uint64_t requests = 0;
+        std::uint64_t errors = 0;
+        std::uint64_t uploaded_chunks = 0;
+    } storage;
+    struct {
+        std::uint64_t announcements = 0;
+        std::uint64_t queries = 0;
+        std::uint64_t peers = 0;
+    } dht;
+};
+
+struct ListedChunk {
+    ChunkId id;
+    std::uint32_t size_bytes = 0;
+};
+
+struct ChunkListing {
+    std::vector<ListedChunk> chunks;  ///< ascending by name
+    bool more = false;
+};
+
+/// {"status":"ok"|"warn"|"error","workerId","uptime","version","checks":{name:{status,detail}}}
+std::string health_json(const HealthReport& report);
+
+/// hitRate and missRate are shares of the look-ups, evictionRate of the insertions, 0 to 1; 0 where
+/// there was none.
+std::string stats_json(const WorkerStats& stats);
+
+/// {"chunks":[{"hash","size"}],"more","next"}: `next` is what `after` takes; null at the end.
+std::string chunks_json(const ChunkListing& listing);
+
+/// "0B", "12KB", "287MB", "1.5GB": decimal units, as CACHE_SIZE_MB counts them.
+std::string human_size(std::uint64_t size_bytes);
+
+}  // namespace kollator::http

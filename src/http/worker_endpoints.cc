@@ -1,0 +1,222 @@
+#include "http/worker_endpoints.h"
+
+#include <charconv>
+
+#include "base/check.h"
+#include "http/admin_guard.h"
+#include "http/sdp_fragment.h"
+#include "http/session_names.h"
+#include "http/status_page.h"
+
+namespace kollator::http {
+namespace {
+
+/// An offer with every candidate of a machine with many networks stays below a tenth of it.
+constexpr std::size_t kMaxOfferBytes = 64 * 1024;
+constexpr std::size_t kDefaultPageChunks = 1000;  // CHUNK_LIST's default, protocol.md 2.2
+constexpr std::size_t kMaxPageChunks = 10'000;    // about 1 MB of JSON
+constexpr const char* kRetryAfterSeconds = "5";
+
+constexpr const char* kStatusPagePolicy =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'";
+
+struct Worker {
+    WorkerHooks hooks;
+    WorkerEndpointOptions options;
+    SessionNames names;
+};
+
+using WorkerPtr = std::shared_ptr<Worker>;
+
+/// What is true now only: no proxy or browser may keep it.
+Response fresh(Response response) {
+    response.headers.emplace_back("Cache-Control", "no-store");
+    return response;
+}
+
+Response unavailable(const std::string& detail) {
+    Response response = error_response(503, "unavailable", detail);
+    response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
+    return response;
+}
+
+// ---- reading ----
+
+Response get_health(const Worker& worker) {
+    const HealthReport report = worker.hooks.health();
+    const int status = report.status() == CheckStatus::kError ? 503 : 200;
+    return fresh(json_response(status, health_json(report)));
+}
+
+Response get_metrics(const Worker& worker) {
+    Response response;
+    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    response.body = worker.hooks.metrics();
+    return fresh(std::move(response));
+}
+
+Response get_page(const Worker& worker) {
+    Response response;
+    response.content_type = "text/html; charset=utf-8";
+    response.body = status_page(worker.hooks.health(), worker.hooks.stats());
+    response.headers.emplace_back("Content-Security-Policy", kStatusPagePolicy);
+    return fresh(std::move(response));
+}
+
+Response get_chunks(const Worker& worker, const Request& request) {
+    ChunkId after;
+    if (const auto text = request.query_value("after")) {
+        const auto id = ChunkId::from_hex(*text);
+        if (!id) {
+            return error_response(400, "bad-request",
+                                  "'after' must be a chunk's name: 64 lowercase hex digits");
+        }
+        after = *id;
+    }
+    std::size_t limit = kDefaultPageChunks;
+    if (const auto text = request.query_value("limit")) {
+        const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
+        if (error != std::errc() || end != text->data() + text->size() || limit == 0 ||
+            limit > kMaxPageChunks) {
+            return error_response(400, "bad-request", "'limit' must be a number from 1 to 10000");
+        }
+    }
+    return fresh(json_response(200, chunks_json(worker.hooks.chunks(after, limit))));
+}
+
+// ---- changing ----
+
+void post_cache_clear(const WorkerPtr& worker, const Request& request, const Responder& responder) {
+    if (auto refusal = refuse_unless_admin(request, worker->options.admin_token)) {
+        return responder.send(*std::move(refusal));
+    }
+    worker->hooks.clear_cache([responder](std::size_t dropped) {
+        responder.send(json_response(200, "{\"cleared\":" + std::to_string(dropped) + "}"));
+    });
+}
+
+void post_announce(const WorkerPtr& worker, const Request& request, const Responder& responder) {
+    if (auto refusal = refuse_unless_admin(request, worker->options.admin_token)) {
+        return responder.send(*std::move(refusal));
+    }
+    if (!worker->hooks.announce) {
+        return responder.send(error_response(
+            501, "not-implemented", "this version of the worker does not announce in the DHT yet"));
+    }
+    worker->hooks.announce([responder](Result<std::size_t> announced) {
+        if (!announced) return responder.send(unavailable(announced.error().detail));
+        responder.send(json_response(200, "{\"announced\":" + std::to_string(*announced) + "}"));
+    });
+}
+
+// ---- peer connections, protocol.md 1.1 ----
+
+Response refusal_of(const Error& error) {
+    switch (error.code) {
+        case ErrorCode::kInvalid:
+            return error_response(400, "bad-sdp", error.detail);
+        case ErrorCode::kNotFound:
+            return error_response(415, "no-data-channel", error.detail);
+        case ErrorCode::kLimit:
+        case ErrorCode::kUnavailable:
+            return unavailable(error.detail);
+        default:
+            return error_response(500, "internal", error.detail);
+    }
+}
+
+Response post_rtc(const Worker& worker, const Request& request) {
+    if (!media_type_is(request.header("Content-Type"), "application/sdp")) {
+        Response response =
+            error_response(415, "unsupported-media-type", "Content-Type must be application/sdp");
+        response.headers.emplace_back("Accept-Post", "application/sdp");
+        return response;
+    }
+    const auto answer = worker.hooks.rtc_accept(request.body);
+    if (!answer) return refusal_of(answer.error());
+    Response response;
+    response.status = 201;
+    response.content_type = "application/sdp";
+    response.body = answer->sdp;
+    response.headers.emplace_back("Location", "/rtc/" + worker.names.name_of(answer->peer));
+    return response;
+}
+
+Response no_such_session() {
+    return error_response(404, "not-found", "there is no such session, or it has ended");
+}
+
+Response no_content() {
+    Response response;
+    response.status = 204;
+    return response;
+}
+
+Response patch_rtc(const Worker& worker, const Request& request) {
+    const auto peer = worker.names.peer_of(request.param("session"));
+    if (!peer) return no_such_session();
+    if (!media_type_is(request.header("Content-Type"), "application/trickle-ice-sdpfrag")) {
+        Response response = error_response(415, "unsupported-media-type",
+                                           "Content-Type must be application/trickle-ice-sdpfrag");
+        response.headers.emplace_back("Accept-Patch", "application/trickle-ice-sdpfrag");
+        return response;
+    }
+    auto fragment = parse_sdp_fragment(request.body);
+    if (!fragment) return error_response(400, "bad-sdpfrag", fragment.error().detail);
+    if (fragment->end_of_candidates) fragment->candidates.emplace_back();
+    for (const std::string& candidate : fragment->candidates) {
+        const Status added = worker.hooks.rtc_candidate(*peer, candidate);
+        if (added) continue;
+        if (added.error().code == ErrorCode::kNotFound) return no_such_session();
+        return error_response(400, "bad-candidate", added.error().detail);
+    }
+    return no_content();
+}
+
+Response delete_rtc(const Worker& worker, const Request& request) {
+    const auto peer = worker.names.peer_of(request.param("session"));
+    if (!peer) return no_such_session();
+    worker.hooks.rtc_close(*peer);
+    return no_content();
+}
+
+}  // namespace
+
+void add_worker_endpoints(HttpServer& server, WorkerHooks hooks, WorkerEndpointOptions options,
+                          Random& random) {
+    KOLLATOR_CHECK(hooks.health && hooks.stats && hooks.chunks && hooks.clear_cache &&
+                   hooks.metrics && hooks.rtc_accept && hooks.rtc_candidate && hooks.rtc_close);
+    const auto worker = std::make_shared<Worker>(
+        Worker{std::move(hooks), std::move(options), SessionNames(random)});
+
+    const auto at_once = [worker](auto answer) {
+        return [worker, answer](const Request& request, const Responder& responder) {
+            responder.send(answer(*worker, request));
+        };
+    };
+    const auto document = [at_once](Response (*answer)(const Worker&)) {
+        return at_once([answer](const Worker& state, const Request&) { return answer(state); });
+    };
+    server.route("GET", "/", document(get_page));
+    server.route("GET", "/health", document(get_health));
+    server.route("GET", "/metrics", document(get_metrics));
+    server.route("GET", "/stats", document([](const Worker& state) {
+                     return fresh(json_response(200, stats_json(state.hooks.stats())));
+                 }));
+    server.route("GET", "/chunks", at_once(get_chunks));
+    server.route("POST", "/cache/clear",
+                 [worker](const Request& request, const Responder& responder) {
+                     post_cache_clear(worker, request, responder);
+                 });
+    server.route("POST", "/dht/announce",
+                 [worker](const Request& request, const Responder& responder) {
+                     post_announce(worker, request, responder);
+                 });
+    const RouteOptions rtc{.cors = true, .max_body_bytes = kMaxOfferBytes};
+    server.route("POST", "/rtc", at_once(post_rtc), rtc);
+    server.route("PATCH", "/rtc/{session}", at_once(patch_rtc), rtc);
+    server.route("DELETE", "/rtc/{session}", at_once(delete_rtc), rtc);
+}
+
+}  // namespace kollator::http

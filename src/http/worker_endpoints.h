@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "http/http_server.h"
+#include "http/worker_documents.h"
+
+namespace kollator::http {
+
+struct RtcAnswer {
+    std::uint64_t peer = 0;  ///< the endpoint's name for the connection
+    std::string sdp;
+};
+
+/// What the endpoints ask of the worker. All run on the loop; each but `announce` is needed.
+struct WorkerHooks {
+    std::function<HealthReport()> health;
+    std::function<WorkerStats()> stats;
+    /// Chunks that are cached here, with names greater than `after`.
+    std::function<ChunkListing(const ChunkId& after, std::size_t limit)> chunks;
+    /// `on_done` gets the number of chunks dropped.
+    std::function<void(std::function<void(std::size_t)> on_done)> clear_cache;
+    /// Prometheus text format, version 0.0.4.
+    std::function<std::string()> metrics;
+
+    /// kInvalid: malformed (400), kNotFound: no data channel section (415), kLimit: full (503).
+    std::function<Result<RtcAnswer>(std::string_view offer_sdp)> rtc_accept;
+    /// "candidate:…"; empty: the end of candidates. kNotFound: the connection is gone (404),
+    /// kInvalid: malformed (400).
+    std::function<Status(std::uint64_t peer, std::string_view candidate)> rtc_candidate;
+    /// Closes a connection; one that is gone already is no fault.
+    std::function<void(std::uint64_t peer)> rtc_close;
+
+    /// Announces what is cached in the DHT; gives how many names were accepted for it. Empty
+    /// function: 501.
+    std::function<void(std::function<void(Result<std::size_t>)> on_done)> announce;
+};
+
+struct WorkerEndpointOptions {
+    std::string admin_token;  ///< empty: state is changed from loopback only
+};
+
+/// Adds the worker's endpoints (protocol.md, 1.1 and section 4) and a status page at "/" to
+/// `server`. `random` is used before this returns, for the key that makes /rtc/<session>
+/// unguessable.
+void add_worker_endpoints(HttpServer& server, WorkerHooks hooks, WorkerEndpointOptions options,
+                          Random& random);
+
+}  // namespace kollator::http

@@ -1,0 +1,187 @@
+#include "http/worker_endpoints.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/loop_thread.h"
+#include "tests/support/raw_http_client.h"
+
+namespace kollator::http {
+namespace {
+
+using testing::LoopThread;
+using testing::RawHttpClient;
+using testing::RawResponse;
+
+const std::string kSdp = "Content-Type: application/sdp\r\n";
+const std::string kFragment = "Content-Type: application/trickle-ice-sdpfrag\r\n";
+
+class WorkerEndpointsTest : public ::testing::Test {
+ protected:
+    void TearDown() override {
+        thread_.run([&] { server_.reset(); });
+    }
+
+    void start(const std::string& token = "") {
+        thread_.run([&] {
+            server_ = *HttpServer::listen(thread_.loop(), {.bind_address = "127.0.0.1"});
+            SeededRandom random(7);
+            add_worker_endpoints(*server_, hooks(), {.admin_token = token}, random);
+        });
+        client_ = std::make_unique<RawHttpClient>(server_->port());
+    }
+
+    WorkerHooks hooks() {
+        WorkerHooks hooks;
+        hooks.health = [this] {
+            return HealthReport{"w<1>", "0.1", 5, {{"store", store_, "fine & dandy"}}};
+        };
+        hooks.stats = [] { return WorkerStats{}; };
+        hooks.chunks = [this](const ChunkId& after, std::size_t limit) {
+            after_ = after.hex();
+            limit_ = limit;
+            return ChunkListing{};
+        };
+        hooks.clear_cache = [this](std::function<void(std::size_t)> done) {
+            thread_.loop().post([done] { done(12); });
+        };
+        hooks.metrics = [] { return "a 1\n"; };
+        hooks.rtc_accept = [this](std::string_view offer) -> Result<RtcAnswer> {
+            if (refusal_) return *refusal_;
+            return RtcAnswer{77, "answer to " + std::string(offer)};
+        };
+        hooks.rtc_candidate = [this](std::uint64_t peer, std::string_view candidate) -> Status {
+            if (refusal_) return *refusal_;
+            candidates_.push_back(std::to_string(peer) + " " + std::string(candidate));
+            return {};
+        };
+        hooks.rtc_close = [this](std::uint64_t peer) { closed_ = peer; };
+        return hooks;
+    }
+
+    int rtc_status(ErrorCode code) {
+        thread_.run([&] { refusal_ = make_error(code, "because"); });
+        return client_->exchange("POST", "/rtc", "v=0", kSdp).status;
+    }
+
+    LoopThread thread_;
+    std::unique_ptr<HttpServer> server_;
+    std::unique_ptr<RawHttpClient> client_;
+    CheckStatus store_ = CheckStatus::kOk;
+    std::optional<Error> refusal_;
+    std::vector<std::string> candidates_;
+    std::uint64_t closed_ = 0;
+    std::string after_;
+    std::size_t limit_ = 0;
+};
+
+TEST_F(WorkerEndpointsTest, HealthIs503OnlyForAnError) {
+    start();
+    EXPECT_EQ(client_->exchange("GET", "/health").status, 200);
+    thread_.run([&] { store_ = CheckStatus::kWarn; });
+    EXPECT_EQ(client_->exchange("GET", "/health").status, 200);
+    thread_.run([&] { store_ = CheckStatus::kError; });
+    const RawResponse response = client_->exchange("GET", "/health");
+    EXPECT_EQ(response.status, 503);
+    EXPECT_EQ(response.header("cache-control"), "no-store");
+    EXPECT_NE(response.body.find("\"status\":\"error\""), std::string::npos);
+}
+
+TEST_F(WorkerEndpointsTest, ShowsStatsMetricsAndAPage) {
+    start();
+    EXPECT_NE(client_->exchange("GET", "/stats").body.find("\"cache\":{"), std::string::npos);
+    const RawResponse metrics = client_->exchange("GET", "/metrics");
+    EXPECT_EQ(metrics.body, "a 1\n");
+    EXPECT_EQ(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    const RawResponse page = client_->exchange("GET", "/");
+    EXPECT_NE(page.body.find("w&lt;1&gt;"), std::string::npos);
+    EXPECT_NE(page.body.find("fine &amp; dandy"), std::string::npos);
+    EXPECT_EQ(page.header("content-security-policy").find("default-src 'none'"), 0u);
+}
+
+TEST_F(WorkerEndpointsTest, PagesThroughTheChunks) {
+    start();
+    const std::string name(64, 'a');
+    EXPECT_EQ(client_->exchange("GET", "/chunks").status, 200);
+    EXPECT_EQ(after_, std::string(64, '0'));
+    EXPECT_EQ(limit_, 1000u);
+    EXPECT_EQ(client_->exchange("GET", "/chunks?after=" + name + "&limit=5").status, 200);
+    EXPECT_EQ(after_, name);
+    EXPECT_EQ(limit_, 5u);
+    for (const char* query : {"after=x", "limit=0", "limit=10001", "limit=5x", "limit=-1"}) {
+        EXPECT_EQ(client_->exchange("GET", std::string("/chunks?") + query).status, 400) << query;
+    }
+}
+
+TEST_F(WorkerEndpointsTest, ClearsTheCacheForThisMachineOnlyWhereNoTokenIsSet) {
+    start();
+    EXPECT_EQ(client_->exchange("POST", "/cache/clear").body, "{\"cleared\":12}");
+    EXPECT_EQ(client_->exchange("POST", "/cache/clear", "", "Origin: http://evil\r\n").status, 403);
+    EXPECT_EQ(client_->exchange("GET", "/cache/clear").status, 405);
+    EXPECT_EQ(client_->exchange("POST", "/dht/announce").status, 501);
+}
+
+TEST_F(WorkerEndpointsTest, ClearsTheCacheWithTheTokenWhereOneIsSet) {
+    start("hunter22");
+    const RawResponse refused = client_->exchange("POST", "/cache/clear");
+    EXPECT_EQ(refused.status, 401);
+    EXPECT_EQ(refused.header("www-authenticate"), "Bearer realm=\"kollator\"");
+    const std::string good = "Authorization: Bearer hunter22\r\n";
+    EXPECT_EQ(client_->exchange("POST", "/cache/clear", "", good).status, 200);
+    EXPECT_EQ(client_->exchange("POST", "/dht/announce", "", good).status, 501);
+    EXPECT_EQ(client_->exchange("POST", "/dht/announce").status, 401);
+}
+
+TEST_F(WorkerEndpointsTest, AnOfferIsAnsweredAndItsSessionCanBeTrickledAndEnded) {
+    start();
+    const RawResponse answer =
+        client_->exchange("POST", "/rtc", "v=0", kSdp + "Origin: https://a.example\r\n");
+    EXPECT_EQ(answer.status, 201);
+    EXPECT_EQ(answer.header("content-type"), "application/sdp");
+    EXPECT_EQ(answer.body, "answer to v=0");
+    EXPECT_EQ(answer.header("access-control-allow-origin"), "*");
+    EXPECT_EQ(answer.header("access-control-expose-headers"), "Location, Retry-After");
+    const std::string session = answer.header("location");
+    ASSERT_TRUE(session.starts_with("/rtc/4d-")) << session;
+
+    const std::string body =
+        "a=candidate:1 1 UDP 1 192.0.2.1 5 typ host\r\na=end-of-candidates\r\n";
+    EXPECT_EQ(client_->exchange("PATCH", session, body, kFragment).status, 204);
+    EXPECT_EQ(candidates_,
+              (std::vector<std::string>{"77 candidate:1 1 UDP 1 192.0.2.1 5 typ host", "77 "}));
+    EXPECT_EQ(client_->exchange("DELETE", session).status, 204);
+    EXPECT_EQ(closed_, 77u);
+}
+
+TEST_F(WorkerEndpointsTest, RefusesOffersAsTheContractSays) {
+    start();
+    EXPECT_EQ(client_->exchange("POST", "/rtc", "v=0").status, 415);
+    EXPECT_EQ(rtc_status(ErrorCode::kInvalid), 400);
+    EXPECT_EQ(rtc_status(ErrorCode::kNotFound), 415);
+    EXPECT_EQ(rtc_status(ErrorCode::kInternal), 500);
+    EXPECT_EQ(rtc_status(ErrorCode::kLimit), 503);
+    const RawResponse full = client_->exchange("POST", "/rtc", "v=0", kSdp);
+    EXPECT_EQ(full.header("retry-after"), "5");
+    EXPECT_NE(full.body.find("because"), std::string::npos);
+    EXPECT_EQ(client_
+                  ->exchange("OPTIONS", "/rtc/x", "",
+                             "Origin: http://a\r\nAccess-Control-Request-Method: PATCH\r\n")
+                  .header("access-control-allow-methods"),
+              "PATCH, DELETE, OPTIONS");
+}
+
+TEST_F(WorkerEndpointsTest, RefusesTricklesThatAreWrong) {
+    start();
+    const std::string session = client_->exchange("POST", "/rtc", "v=0", kSdp).header("location");
+    EXPECT_EQ(client_->exchange("PATCH", session, "a=candidate:1").status, 415);
+    EXPECT_EQ(client_->exchange("PATCH", session, "nonsense", kFragment).status, 400);
+    EXPECT_EQ(client_->exchange("PATCH", "/rtc/4d-00", "a=candidate:1", kFragment).status, 404);
+    EXPECT_EQ(client_->exchange("DELETE", "/rtc/4d").status, 404);
+    EXPECT_EQ(closed_, 0u);
+    thread_.run([&] { refusal_ = make_error(ErrorCode::kInvalid, "no candidate"); });
+    EXPECT_EQ(client_->exchange("PATCH", session, "a=candidate:1", kFragment).status, 400);
+    thread_.run([&] { refusal_ = make_error(ErrorCode::kNotFound, "gone"); });
+    EXPECT_EQ(client_->exchange("PATCH", session, "a=candidate:1", kFragment).status, 404);
+}
+
+}  // namespace
+}  // namespace kollator::http
