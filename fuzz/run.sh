@@ -15,10 +15,14 @@ for fuzzer in "$build"/fuzz/*_fuzz; do
     found=$((found + 1))
     name=$(basename "$fuzzer" _fuzz)
     mkdir -p "$build/corpus/$name"
-    echo "== $name, $seconds s"
-    "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-        -verbosity=0 -artifact_prefix="$build/crashes/$name-" "$build/corpus/$name" \
-        "$seeds/$name" || failed+=("$name")
+    if "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+        -artifact_prefix="$build/crashes/$name-" "$build/corpus/$name" "$seeds/$name" \
+        >"$build/$name.log" 2>&1; then
+        echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$name.log") inputs"
+    else
+        tail -n 60 "$build/$name.log"
+        failed+=("$name")
+    fi
 done
 if [ "$found" -eq 0 ]; then
     echo "no fuzzer in $build/fuzz" >&2
