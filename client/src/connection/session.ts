@@ -1,0 +1,408 @@
+/** One worker's conversation over one data channel: requests pipelined, answers by their id. */
+import { KollatorError, kindOfErrorCode } from "../errors.ts";
+import {
+    type ChunkStat,
+    type ListAnswer,
+    type ListRequest,
+    type StoreAnswer,
+    decodeError,
+    decodeFragment,
+    decodeListAnswer,
+    decodeStatAnswer,
+    decodeStoreAnswer,
+    encodeFragmentHead,
+    encodeListRequest,
+    encodeNames,
+    encodeRangeRequest,
+} from "../protocol/bodies.ts";
+import { type Bytes, concatBytes } from "../protocol/bytes.ts";
+import {
+    Flag,
+    MessageType,
+    defaultMaxChunkBytes,
+    hashBytes,
+    headerBytes,
+    maxMessageBytes,
+} from "../protocol/constants.ts";
+import { type Hello, decodeHello, encodeHello } from "../protocol/hello.ts";
+import { type JsonObject, parseObject } from "../protocol/json.ts";
+import {
+    MalformedMessage,
+    type Message,
+    decodeMessage,
+    encodeMessage,
+    hasFlag,
+} from "../protocol/message.ts";
+import { type Deferred, Mutex, abortable, deferred } from "../wait.ts";
+import { BlobAssembly } from "./assembly.ts";
+import type { Wire } from "./wire.ts";
+
+export interface SessionOptions {
+    /** A request that hears and sends nothing for so long fails with "timeout". */
+    requestTimeoutMs?: number;
+    agent?: string;
+}
+
+export interface FetchOptions {
+    signal?: AbortSignal | undefined;
+    /** Told how many bytes of the blob have come so far. */
+    onReceived?: (bytes: number) => void;
+}
+
+export interface StoreOptions {
+    signal?: AbortSignal | undefined;
+    /** Told how many bytes of the blob were handed to the channel. */
+    onSent?: (bytes: number) => void;
+}
+
+/** Where the bytes of an upload come from: read when its turn has come, so that few are held. */
+export type BlobSource = () => Promise<Bytes>;
+
+/**
+ * A message of this size holds the channel for a few milliseconds at most; larger ones were no
+ * faster.
+ */
+const preferredMessageBytes = 64 * 1024;
+const defaultRequestTimeoutMs = 30_000;
+const sweepEveryMs = 500;
+/** An answer of several messages that is not a blob (none is known to be longer). */
+const maxAnswerBytes = 1024 * 1024;
+
+interface Pending {
+    startedMs: number;
+    /** Takes one message of the answer; true when it was the last. */
+    take: (message: Message) => boolean;
+    fail: (error: unknown) => void;
+}
+
+/** One request that is sent in one message. */
+interface Call<T> {
+    type: number;
+    body: Bytes;
+    take: (message: Message) => T | undefined;
+    signal?: AbortSignal | undefined;
+}
+
+export class Session {
+    /** Resolves with the reason when the channel is gone. */
+    readonly closed: Promise<string>;
+    readonly #closed: Deferred<string> = deferred();
+    readonly #wire: Wire;
+    readonly #requestTimeoutMs: number;
+    readonly #agent: string;
+    readonly #pending = new Map<number, Pending>();
+    /** One blob is sent after the other: side by side they would only hold more memory. */
+    readonly #sending = new Mutex();
+    #lastRequestId = 0;
+    #lastHeardMs = 0;
+    #queuedBytes = 0;
+    #sweep: ReturnType<typeof setInterval> | undefined;
+    #open = true;
+    #maxChunkBytes = defaultMaxChunkBytes;
+
+    constructor(wire: Wire, options: SessionOptions = {}) {
+        this.#wire = wire;
+        this.#requestTimeoutMs = options.requestTimeoutMs ?? defaultRequestTimeoutMs;
+        this.#agent = options.agent ?? "kollator-client";
+        this.closed = this.#closed.promise;
+        wire.onmessage = (message) => this.#handle(message);
+        wire.onclose = (reason) => this.#end(reason);
+    }
+
+    /** What the worker said in HELLO, or the default. */
+    get maxChunkBytes(): number {
+        return this.#maxChunkBytes;
+    }
+
+    close(reason?: string): void {
+        this.#wire.close(reason);
+    }
+
+    async hello(signal?: AbortSignal): Promise<Hello> {
+        const answer = await this.#call({
+            type: MessageType.hello,
+            body: encodeHello(this.#agent),
+            take: this.#whole(decodeHello),
+            signal,
+        });
+        this.#maxChunkBytes = answer.maxChunkBytes;
+        return answer;
+    }
+
+    /** Not verified: the caller checks the SHA-256. Kind "protocol" where it is over the limit. */
+    fetchChunk(hash: Bytes, maxBytes: number, options?: FetchOptions): Promise<Bytes> {
+        return this.#fetch(MessageType.chunkRequest, hash, maxBytes, options);
+    }
+
+    /** Not verified: the caller checks the info-hash. */
+    fetchMetadata(infoHash: Bytes, maxBytes: number, options?: FetchOptions): Promise<Bytes> {
+        return this.#fetch(MessageType.metadataRequest, infoHash, maxBytes, options);
+    }
+
+    storeChunk(hash: Bytes, source: BlobSource, options?: StoreOptions): Promise<StoreAnswer> {
+        return this.#store(MessageType.chunkStore, hash, source, options);
+    }
+
+    storeMetadata(hash: Bytes, source: BlobSource, options?: StoreOptions): Promise<StoreAnswer> {
+        return this.#store(MessageType.metadataStore, hash, source, options);
+    }
+
+    async stat(hashes: readonly Bytes[], signal?: AbortSignal): Promise<ChunkStat[]> {
+        const stats = await this.#call({
+            type: MessageType.chunkStat,
+            body: encodeNames(hashes),
+            take: this.#whole(decodeStatAnswer),
+            signal,
+        });
+        if (stats.length !== hashes.length) {
+            throw new KollatorError("protocol", "the worker told of another number of chunks");
+        }
+        return stats;
+    }
+
+    list(request: ListRequest, signal?: AbortSignal): Promise<ListAnswer> {
+        return this.#call({
+            type: MessageType.chunkList,
+            body: encodeListRequest(request),
+            take: this.#whole(decodeListAnswer),
+            signal,
+        });
+    }
+
+    /** The document of GET /health. */
+    health(signal?: AbortSignal): Promise<JsonObject> {
+        return this.#call({
+            type: MessageType.healthCheck,
+            body: new Uint8Array(),
+            take: this.#whole(parseObject),
+            signal,
+        });
+    }
+
+    #fetch(
+        type: number,
+        hash: Bytes,
+        maxBytes: number,
+        { signal, onReceived }: FetchOptions = {},
+    ): Promise<Bytes> {
+        const assembly = new BlobAssembly(maxBytes);
+        return this.#call({
+            type,
+            body: encodeRangeRequest({ hash, offset: 0, length: 0 }),
+            take: (message) => {
+                const whole = assembly.add(decodeFragment(message.body));
+                onReceived?.(assembly.receivedBytes);
+                return whole;
+            },
+            signal,
+        });
+    }
+
+    async #store(
+        type: number,
+        hash: Bytes,
+        source: BlobSource,
+        options: StoreOptions = {},
+    ): Promise<StoreAnswer> {
+        const { signal } = options;
+        const id = this.#nextId();
+        try {
+            const answer = await this.#sending.run(async () => {
+                const bytes = await source();
+                const expected = this.#expect(id, this.#whole(decodeStoreAnswer));
+                await this.#sendFragments({ id, type, hash, bytes }, options);
+                return expected;
+            }, signal);
+            return await abortable(answer.promise, signal);
+        } catch (error) {
+            this.#forget(id, signal);
+            throw error;
+        }
+    }
+
+    /** Stops early where the worker has answered already (with an error, or that it has it). */
+    async #sendFragments(
+        blob: { id: number; type: number; hash: Bytes; bytes: Bytes },
+        { signal, onSent }: StoreOptions,
+    ): Promise<void> {
+        const { id, type, hash, bytes } = blob;
+        const overhead = headerBytes + hashBytes + 8;
+        const largest = Math.min(preferredMessageBytes, this.#wire.maxMessageBytes);
+        const step = largest - overhead;
+        for (let offset = 0; offset < bytes.length; offset += step) {
+            const pending = this.#pending.get(id);
+            if (pending === undefined) {
+                return;
+            }
+            const data = bytes.subarray(offset, offset + step);
+            const last = offset + step >= bytes.length;
+            const body = concatBytes([hash, encodeFragmentHead(bytes.length, offset), data]);
+            const flags = last ? 0 : Flag.more;
+            await this.#wire.send(encodeMessage({ type, flags, requestId: id, body }), signal);
+            onSent?.(data.length);
+        }
+    }
+
+    async #call<T>(call: Call<T>): Promise<T> {
+        call.signal?.throwIfAborted();
+        const id = this.#nextId();
+        const answer = this.#expect(id, call.take);
+        try {
+            const { type, body } = call;
+            await this.#wire.send(
+                encodeMessage({ type, flags: 0, requestId: id, body }),
+                call.signal,
+            );
+            return await abortable(answer.promise, call.signal);
+        } catch (error) {
+            this.#forget(id, call.signal);
+            throw error;
+        }
+    }
+
+    #expect<T>(id: number, take: (message: Message) => T | undefined): Deferred<T> {
+        const answer = deferred<T>();
+        // It may fail before anybody waits for it.
+        answer.promise.catch(() => {});
+        if (!this.#open) {
+            answer.reject(new KollatorError("connection-lost", "the channel is closed"));
+            return answer;
+        }
+        this.#pending.set(id, {
+            startedMs: Date.now(),
+            take: (message) => {
+                const value = take(message);
+                if (value !== undefined) {
+                    answer.resolve(value);
+                }
+                return value !== undefined;
+            },
+            fail: answer.reject,
+        });
+        this.#sweep ??= setInterval(() => this.#failSilent(), sweepEveryMs);
+        return answer;
+    }
+
+    /** An answer of one value; parts that come with MORE are joined first. */
+    #whole<T>(decode: (body: Bytes) => T): (message: Message) => T | undefined {
+        const parts: Bytes[] = [];
+        let size = 0;
+        return (message) => {
+            parts.push(message.body);
+            size += message.body.length;
+            if (size > maxAnswerBytes) {
+                throw new MalformedMessage("an answer over the limit");
+            }
+            return hasFlag(message, Flag.more) ? undefined : decode(concatBytes(parts));
+        };
+    }
+
+    #handle(bytes: Bytes | undefined): void {
+        this.#lastHeardMs = Date.now();
+        try {
+            if (bytes === undefined || bytes.length > maxMessageBytes) {
+                throw new MalformedMessage("not a binary message within the limit");
+            }
+            this.#route(decodeMessage(bytes));
+        } catch (error) {
+            if (!(error instanceof MalformedMessage)) {
+                throw error;
+            }
+            // Whose answer it was cannot be known; the request ends by its timeout.
+            console.warn(`kollator: a message was dropped: ${error.message}`);
+        }
+    }
+
+    #route(message: Message): void {
+        const pending = this.#pending.get(message.requestId);
+        if (!hasFlag(message, Flag.response)) {
+            this.#refuse(message);
+        } else if (pending !== undefined) {
+            this.#answer(message, pending);
+        }
+        // Else the rest of an answer to what was cancelled or given up.
+    }
+
+    #answer(message: Message, pending: Pending): void {
+        let done = true;
+        try {
+            if (hasFlag(message, Flag.compressed) || hasFlag(message, Flag.encrypted)) {
+                throw new MalformedMessage("compressed or sealed, which was not agreed");
+            }
+            if (hasFlag(message, Flag.error)) {
+                const { code, retryAfterMs, message: detail } = decodeError(message.body);
+                pending.fail(new KollatorError(kindOfErrorCode(code), detail, { retryAfterMs }));
+            } else {
+                done = pending.take(message);
+            }
+        } catch (error) {
+            if (!(error instanceof MalformedMessage)) {
+                throw error;
+            }
+            pending.fail(new KollatorError("protocol", error.message, { cause: error }));
+        }
+        if (done) {
+            this.#pending.delete(message.requestId);
+        }
+    }
+
+    /** A client serves nothing: every request of a worker but HELLO is answered so. */
+    #refuse(message: Message): void {
+        if (message.type === MessageType.cancel) {
+            return;
+        }
+        const body = new Uint8Array([0, 8, 0, 0, 0, 0]);
+        const flags = Flag.response | Flag.error;
+        const { type, requestId } = message;
+        this.#wire.send(encodeMessage({ type, flags, requestId, body })).catch(() => {});
+    }
+
+    /** After a request was given up: tells the worker so that it stops working for it. */
+    #forget(id: number, signal: AbortSignal | undefined): void {
+        const known = this.#pending.delete(id);
+        if (this.#open && (known || signal?.aborted)) {
+            const body = new Uint8Array();
+            const type = MessageType.cancel;
+            this.#wire.send(encodeMessage({ type, flags: 0, requestId: id, body })).catch(() => {});
+        }
+    }
+
+    /**
+     * Any sign of life counts for every request: on a slow path they wait for each other's bytes.
+     */
+    #failSilent(): void {
+        const queuedBytes = this.#wire.queuedBytes;
+        if (queuedBytes < this.#queuedBytes) {
+            this.#lastHeardMs = Date.now();
+        }
+        this.#queuedBytes = queuedBytes;
+        const oldest = Date.now() - this.#requestTimeoutMs;
+        for (const [id, pending] of this.#pending) {
+            if (Math.max(pending.startedMs, this.#lastHeardMs) < oldest) {
+                pending.fail(new KollatorError("timeout", "the worker does not answer"));
+                this.#forget(id, undefined);
+            }
+        }
+        if (this.#pending.size === 0) {
+            clearInterval(this.#sweep);
+            this.#sweep = undefined;
+        }
+    }
+
+    #end(reason: string): void {
+        this.#open = false;
+        clearInterval(this.#sweep);
+        for (const pending of this.#pending.values()) {
+            pending.fail(new KollatorError("connection-lost", reason));
+        }
+        this.#pending.clear();
+        this.#closed.resolve(reason);
+    }
+
+    #nextId(): number {
+        do {
+            this.#lastRequestId = (this.#lastRequestId + 1) >>> 0;
+        } while (this.#pending.has(this.#lastRequestId));
+        return this.#lastRequestId;
+    }
+}

@@ -1,0 +1,60 @@
+import type { Bytes } from "./bytes.ts";
+import { ErrorCode, Flag, headerBytes, knownFlags } from "./constants.ts";
+
+/**
+ * One message of a data channel:
+ *
+ *     0      1       2           6
+ *     +------+-------+-----------+----------
+ *     | type | flags | request id| body ...
+ *     +------+-------+-----------+----------
+ */
+export interface Message {
+    type: number;
+    flags: number;
+    requestId: number;
+    body: Bytes;
+}
+
+/** The bytes are not a message of this protocol; `code` is the error to answer with. */
+export class MalformedMessage extends Error {
+    override readonly name = "MalformedMessage";
+    readonly code: number;
+
+    constructor(reason: string, code: number = ErrorCode.badRequest) {
+        super(reason);
+        this.code = code;
+    }
+}
+
+/** The header and the body in one buffer: a data channel takes no list of parts. */
+export function encodeMessage(message: Message): Bytes {
+    const bytes = new Uint8Array(headerBytes + message.body.length);
+    bytes[0] = message.type;
+    bytes[1] = message.flags;
+    new DataView(bytes.buffer).setUint32(2, message.requestId);
+    bytes.set(message.body, headerBytes);
+    return bytes;
+}
+
+/** The body is a view of `bytes`. A type that is not known is no fault of the message's form. */
+export function decodeMessage(bytes: Bytes): Message {
+    if (bytes.length < headerBytes) {
+        throw new MalformedMessage(`a message of ${bytes.length} bytes has no whole header`);
+    }
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const flags = view.getUint8(1);
+    if ((flags & ~knownFlags) !== 0) {
+        throw new MalformedMessage(`unknown flags 0x${flags.toString(16)}`);
+    }
+    return {
+        type: view.getUint8(0),
+        flags,
+        requestId: view.getUint32(2),
+        body: bytes.subarray(headerBytes),
+    };
+}
+
+export function hasFlag(message: Message, flag: (typeof Flag)[keyof typeof Flag]): boolean {
+    return (message.flags & flag) !== 0;
+}

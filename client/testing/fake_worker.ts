@@ -1,0 +1,178 @@
+/** A worker in memory, for tests: serves the contract, and misbehaves on demand. */
+import { createHash } from "node:crypto";
+
+import type { Wire } from "../src/connection/wire.ts";
+import * as bodies from "../src/protocol/bodies.ts";
+import { type Bytes, encodeText, toHex } from "../src/protocol/bytes.ts";
+import { ErrorCode, Flag, MessageType, Residency } from "../src/protocol/constants.ts";
+import { type DecodedMessage, decodeAny } from "../src/protocol/decode.ts";
+import { MalformedMessage, encodeMessage } from "../src/protocol/message.ts";
+import { decodeBencode, keyOf } from "../src/torrent/bencode.ts";
+
+export interface Fault {
+    code: number;
+    retryAfterMs?: number;
+    message?: string;
+}
+
+/** The answer to one request; undefined: as a good worker would. */
+export type Misbehaviour = (request: DecodedMessage) => Fault | "silence" | "hang-up" | undefined;
+
+interface Incoming {
+    bytes: Bytes;
+    received: number;
+}
+
+/** Small, so that even a small chunk comes in several fragments. */
+const fragmentBytes = 16 * 1024;
+
+export class FakeWorker {
+    readonly chunks = new Map<string, Bytes>();
+    readonly metadata = new Map<string, Bytes>();
+    /** The types of the requests that came, in order. */
+    readonly seen: number[] = [];
+    readonly id: string;
+    maxChunkBytes = 5 * 1024 * 1024;
+    misbehave: Misbehaviour = () => undefined;
+    readonly #wires = new Set<Wire>();
+
+    constructor(id = "worker-001") {
+        this.id = id;
+    }
+
+    serve(wire: Wire): void {
+        this.#wires.add(wire);
+        const uploads = new Map<number, Incoming>();
+        wire.onmessage = (bytes) => this.#handle(wire, uploads, bytes ?? new Uint8Array());
+        wire.onclose = () => this.#wires.delete(wire);
+    }
+
+    get connections(): number {
+        return this.#wires.size;
+    }
+
+    hangUp(): void {
+        for (const wire of [...this.#wires]) {
+            wire.close("the worker went away");
+        }
+    }
+
+    #handle(wire: Wire, uploads: Map<number, Incoming>, bytes: Bytes): void {
+        const reply = new Reply(wire, bytes);
+        try {
+            const request = decodeAny(bytes, this.maxChunkBytes);
+            this.seen.push(request.message.type);
+            const fault = this.misbehave(request);
+            if (fault === "hang-up") {
+                wire.close("the worker went away");
+            } else if (fault !== undefined && fault !== "silence") {
+                reply.error(fault);
+            } else if (fault === undefined) {
+                this.#serve(request, uploads, reply);
+            }
+        } catch (error) {
+            if (!(error instanceof MalformedMessage)) {
+                throw error;
+            }
+            reply.error({ code: error.code, message: error.message });
+        }
+    }
+
+    #serve({ message, body }: DecodedMessage, uploads: Map<number, Incoming>, reply: Reply): void {
+        if (body.kind === "hello") {
+            const { id, maxChunkBytes } = this;
+            reply.json({ version: 1, role: "worker", id, maxChunkBytes, features: [] });
+        } else if (body.kind === "range") {
+            const isChunk = message.type === MessageType.chunkRequest;
+            const blobs = isChunk ? this.chunks : this.metadata;
+            reply.blob(blobs.get(toHex(body.range.hash)), body.range.offset);
+        } else if (body.kind === "store") {
+            this.#take(message.type, message.requestId, body.store, uploads, reply);
+        } else if (body.kind === "names" && message.type === MessageType.chunkStat) {
+            reply.body(bodies.encodeStatAnswer(body.names.map((name) => this.#stat(name))));
+        } else if (message.type === MessageType.healthCheck) {
+            reply.json({ status: "healthy" });
+        } else if (message.type !== MessageType.cancel) {
+            reply.error({ code: ErrorCode.unsupported });
+        }
+    }
+
+    #stat(name: Bytes): bodies.ChunkStat {
+        const sizeBytes = this.chunks.get(toHex(name))?.length ?? 0;
+        return { sizeBytes, residency: sizeBytes > 0 ? Residency.objectStore : Residency.notStored };
+    }
+
+    #take(
+        type: number,
+        requestId: number,
+        fragment: bodies.StoreFragment,
+        uploads: Map<number, Incoming>,
+        reply: Reply,
+    ): void {
+        const upload = uploads.get(requestId) ?? {
+            bytes: new Uint8Array(fragment.total),
+            received: 0,
+        };
+        uploads.set(requestId, upload);
+        upload.bytes.set(fragment.data, fragment.offset);
+        upload.received += fragment.data.length;
+        if (upload.received < fragment.total) {
+            return;
+        }
+        uploads.delete(requestId);
+        const isChunk = type === MessageType.chunkStore;
+        const named = isChunk ? upload.bytes : decodeBencode(upload.bytes).rawValues.get(keyOf("info"));
+        const hash = createHash("sha256")
+            .update(named ?? new Uint8Array())
+            .digest("hex");
+        if (hash !== toHex(fragment.hash)) {
+            reply.error({ code: ErrorCode.hashMismatch });
+            return;
+        }
+        const blobs = isChunk ? this.chunks : this.metadata;
+        const alreadyThere = blobs.has(hash);
+        blobs.set(hash, upload.bytes);
+        reply.body(bodies.encodeStoreAnswer({ alreadyThere, durability: 2 }));
+    }
+}
+
+class Reply {
+    readonly #wire: Wire;
+    readonly #type: number;
+    readonly #requestId: number;
+
+    constructor(wire: Wire, request: Bytes) {
+        const view = new DataView(request.buffer, request.byteOffset, request.byteLength);
+        const type = request[0] ?? 0;
+        this.#wire = wire;
+        this.#type = type === MessageType.chunkRequest ? MessageType.chunkResponse : type;
+        this.#requestId = request.length >= 6 ? view.getUint32(2) : 0;
+    }
+
+    json(value: unknown): void {
+        this.body(encodeText(JSON.stringify(value)));
+    }
+
+    error({ code, retryAfterMs = 0, message = "" }: Fault): void {
+        this.body(bodies.encodeError({ code, retryAfterMs, message }), Flag.error);
+    }
+
+    blob(bytes: Bytes | undefined, start: number): void {
+        if (bytes === undefined) {
+            this.error({ code: ErrorCode.notFound });
+            return;
+        }
+        for (let offset = start; offset < bytes.length; offset += fragmentBytes) {
+            const data = bytes.subarray(offset, offset + fragmentBytes);
+            const more = offset + data.length < bytes.length ? Flag.more : 0;
+            this.body(bodies.encodeFragment({ total: bytes.length, offset, data }), more);
+        }
+    }
+
+    body(body: Bytes, flags = 0): void {
+        const message = { type: this.#type, requestId: this.#requestId, body };
+        this.#wire
+            .send(encodeMessage({ ...message, flags: flags | Flag.response }))
+            .catch(() => {});
+    }
+}
