@@ -87,7 +87,8 @@ class Sizes(unittest.TestCase):
     def test_a_long_method_test_and_constructor(self):
         lines = "    a();\n" * 70
         for head in ("class A {\n    void f() const noexcept {", "TEST(A, B) {",
-                     "namespace n {\nA::A(int b) : b_{b}, c_(b) {", "template <typename T>\nT f() {",
+                     "namespace n {\nA::A(int b) : b_{b}, c_(b) {",
+                     "template <typename T>\nT f() {",
                      "auto f(std::function<void(int)> done) -> int {", "bool operator==(A a) {",
                      'extern "C" int f(int a) {', "B f(const A& a = {}) {"):
             closing = "}\n" * head.count("{")
@@ -118,7 +119,8 @@ class Sizes(unittest.TestCase):
 
     def test_lambdas_and_initializers_end_no_function(self):
         text = ("void f() {\n  const A a{.b = {1, 2}};\n  post([a](int b) {\n    g({b});\n  });\n"
-                "  x = [&] { return 1; }();\n  for (int i : {1, 2}) {\n  }\n}\nint h() { return 2; }\n")
+                "  x = [&] { return 1; }();\n  for (int i : {1, 2}) {\n  }\n}\n"
+                "int h() { return 2; }\n")
         functions = cpp_source.functions(text)
         self.assertEqual([(f.name, f.nesting) for f in functions], [("f", 1), ("h", 0)])
 
