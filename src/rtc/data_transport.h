@@ -90,8 +90,9 @@ class DataTransport {
     virtual void poll(TimePoint now) = 0;
 
     /// Opens a channel of our own; may be called before the transport is connected. Gives its
-    /// stream id; on_transport_channel follows with that id once the peer acknowledged. kLimit: too
-    /// many channels. kInvalid: label or protocol over 65,535 bytes. kCancelled: closed.
+    /// stream id; on_transport_channel follows with that id once the peer acknowledged; a
+    /// peer that refuses it is silent. kLimit: too many channels. kInvalid: label or protocol over
+    /// 1,024 bytes. kCancelled: closed.
     virtual Result<std::uint16_t> open_channel(const ChannelOptions& options) = 0;
 
     /// SCTP ABORT and DTLS close_notify at once; then poll() tells on_close and

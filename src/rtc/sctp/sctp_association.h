@@ -22,7 +22,10 @@ class SctpObserver {
     virtual void on_sctp_message(std::uint16_t stream, std::uint32_t ppid, ByteSpan message) = 0;
     /// The peer reset its outgoing side of a stream (RFC 6525).
     virtual void on_sctp_stream_reset(std::uint16_t stream) = 0;
-    /// After send() gave kLimit: at least half of the send buffer is free.
+    /// What reset_stream() asked for is done: the stream may be sent on again.
+    virtual void on_sctp_stream_reset_done(std::uint16_t stream) = 0;
+    /// After send() gave kLimit: at least half of the send buffer is free, and the message that was
+    /// refused would fit.
     virtual void on_sctp_writable() = 0;
     /// The last call.
     virtual void on_sctp_closed(const std::string& reason) = 0;
@@ -34,6 +37,7 @@ struct SctpOptions {
     std::size_t mtu_bytes = 1160;  ///< of an SCTP packet: 1,197 of UDP payload less 37 of DTLS
     std::uint16_t max_streams = 256;
     std::size_t max_message_bytes = 262144;  ///< incoming, larger ones abort the association
+    /// A message is taken as a whole or not at all, so the buffer is at least max_message_bytes.
     std::size_t send_buffer_bytes = 256 * 1024;
     std::size_t receive_buffer_bytes = 256 * 1024;
 };
@@ -43,7 +47,7 @@ struct SctpSendOptions {
     std::uint32_t ppid = 0;
     bool ordered = true;
     // Partial reliability (RFC 3758); at most one of the two is used.
-    std::int32_t max_retransmits = -1;   ///< -1: reliable
+    std::int32_t max_retransmits = -1;  ///< -1: reliable
     std::int32_t max_lifetime_ms = -1;  ///< -1: reliable
 };
 
@@ -59,13 +63,20 @@ class SctpAssociation {
     /// Delivers what has come in to the observer. Called by the owner after handle_packet and after
     /// timers ran, never from within an observer's call.
     virtual void poll() = 0;
+    /// True while poll() has something to deliver.
+    virtual bool wants_poll() const = 0;
 
-    /// One message from two parts. kLimit: no room in the send buffer now. kCancelled: closed.
+    /// One message from two parts, at least one byte in all. kLimit: no room in the send buffer
+    /// now, or the stream is being reset. kInvalid: the stream is past outgoing_streams().
+    /// kCancelled: not connected yet, or closed.
     virtual Status send(const SctpSendOptions& options, ByteSpan head, ByteSpan body) = 0;
     virtual std::size_t buffered_bytes() const = 0;
     virtual std::size_t writable_bytes() const = 0;
+    /// How many streams the handshake left us to send on; 0 before it.
+    virtual std::uint16_t outgoing_streams() const = 0;
 
     /// Resets our outgoing side of a stream once what is queued on it was sent.
+    /// on_sctp_stream_reset_done follows.
     virtual void reset_stream(std::uint16_t stream) = 0;
     /// Sends ABORT and ends at once; on_sctp_closed is not called.
     virtual void abort() = 0;
@@ -78,7 +89,8 @@ class SctpStack {
     /// `observer` outlives the association.
     virtual std::unique_ptr<SctpAssociation> make(const SctpOptions& options,
                                                   SctpObserver& observer) = 0;
-    /// Drives the timers of all associations; the owner calls it at next_timeout() and then poll()s.
+    /// Drives the timers of all associations; the owner calls it at next_timeout() and then
+    /// poll()s.
     virtual void handle_timers(TimePoint now) = 0;
     virtual TimePoint next_timeout(TimePoint now) const = 0;
 };

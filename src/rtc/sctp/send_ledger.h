@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+
+#include "base/bytes.h"
+
+namespace kollator::rtc {
+
+/// How much of the send buffer is used, read off the packets that go by: usrsctp tells of its free
+/// space only after SACKs without gaps, and on a path that loses packets those are rare.
+///
+///     buffered = taken by send() - cumulatively acknowledged
+///
+/// Exact for reliable messages; what partial reliability gives up is put right by resync().
+class SendLedger {
+ public:
+    explicit SendLedger(std::size_t capacity_bytes) : capacity_bytes_(capacity_bytes) {}
+
+    /// A message was taken, or after all it was not.
+    void add_message(std::size_t size_bytes);
+    void take_back_message(std::size_t size_bytes);
+
+    /// A packet of ours: notes its DATA chunks, but not those sent again.
+    void on_packet_out(ByteSpan packet);
+    /// A packet of the peer's: true where it has a SACK that acknowledged something. Malformed ones
+    /// are harmless.
+    bool on_packet_in(ByteSpan packet);
+    /// What usrsctp itself says is free.
+    void resync(std::size_t free_bytes);
+
+    std::size_t capacity_bytes() const { return capacity_bytes_; }
+    std::size_t buffered_bytes() const { return buffered_bytes_; }
+    std::size_t free_bytes() const { return capacity_bytes_ - buffered_bytes_; }
+    /// Messages that are not acknowledged as a whole. Approximate where streams overtake each
+    /// other.
+    std::size_t buffered_messages() const { return message_ends_.size(); }
+
+ private:
+    struct SentChunk {
+        std::uint32_t tsn;
+        std::uint32_t size_bytes;
+    };
+
+    void settle(std::size_t buffered_bytes);
+
+    const std::size_t capacity_bytes_;
+    std::size_t buffered_bytes_ = 0;
+    std::uint64_t taken_bytes_ = 0;           ///< by all messages so far
+    std::deque<std::uint64_t> message_ends_;  ///< what taken_bytes_ was after each
+    std::deque<SentChunk> in_flight_;         ///< in TSN order
+    bool sent_any_ = false;
+    std::uint32_t highest_tsn_ = 0;  ///< sent so far
+};
+
+}  // namespace kollator::rtc

@@ -1,0 +1,461 @@
+#include "rtc/sctp/usrsctp_association.h"
+
+#include <arpa/inet.h>
+#include <usrsctp.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "rtc/sctp/crc32c.h"
+#include "rtc/sctp/usrsctp_library.h"
+#include "rtc/sctp/usrsctp_stack.h"
+
+namespace kollator::rtc {
+namespace {
+
+/// Notifications that we need; each must be asked for.
+constexpr std::array<std::uint16_t, 2> kNotifications = {SCTP_ASSOC_CHANGE,
+                                                         SCTP_STREAM_RESET_EVENT};
+
+sockaddr_conn address_of(void* handle, std::uint16_t port) {
+    sockaddr_conn address{};
+    address.sconn_family = AF_CONN;
+    address.sconn_port = htons(port);
+    address.sconn_addr = handle;
+    return address;
+}
+
+/// A queued message costs some 500 bytes beside its payload: tiny ones may hold 2 MB at most.
+/// (usrsctp counts only those that it has already cut into chunks.)
+constexpr std::size_t kMaxQueuedMessages = 4096;
+
+/// The send buffer's size as usrsctp's option has it: an int.
+int as_int(std::size_t value) {
+    return static_cast<int>(std::min<std::size_t>(value, 1U << 30));
+}
+
+}  // namespace
+
+UsrsctpAssociation::UsrsctpAssociation(UsrsctpStack& stack, const SctpOptions& options,
+                                       SctpObserver& observer)
+    : stack_(stack),
+      options_(options),
+      observer_(observer),
+      ledger_(std::max(options.send_buffer_bytes, options.max_message_bytes)) {
+    stack_.add_association();
+}
+
+UsrsctpAssociation::~UsrsctpAssociation() {
+    state_ = State::kClosed;  // what the socket still says on closing goes nowhere
+    must_close_ = false;
+    close_socket();
+    update_busy();
+    stack_.remove_association();
+}
+
+// ---------------------------------------------------------------------------------------------
+// Setting up and tearing down
+
+void UsrsctpAssociation::connect(TimePoint now) {
+    if (state_ != State::kNew) return;
+    stack_.catch_up(now);
+    stack_.note_activity(now);
+    state_ = State::kConnecting;
+    handle_ = register_association(*this);
+    if (!open_socket()) lose(std::string("sctp: ") + std::strerror(errno));
+    update_busy();
+}
+
+bool UsrsctpAssociation::open_socket() {
+    socket_ = open_usrsctp_socket(handle_);
+    if (socket_ == nullptr || !configure()) return false;
+    sockaddr_conn local = address_of(handle_, options_.local_port);
+    if (usrsctp_bind(socket_, reinterpret_cast<sockaddr*>(&local), sizeof(local)) != 0)
+        return false;
+    sockaddr_conn remote = address_of(handle_, options_.remote_port);
+    const int result =
+        usrsctp_connect(socket_, reinterpret_cast<sockaddr*>(&remote), sizeof(remote));
+    if (result != 0 && errno != EINPROGRESS) return false;
+    return set_path_mtu();
+}
+
+template <typename T>
+bool UsrsctpAssociation::set_option(int level, int name, const T& value) {
+    return usrsctp_setsockopt(socket_, level, name, &value, sizeof(value)) == 0;
+}
+
+bool UsrsctpAssociation::subscribe(std::uint16_t notification) {
+    sctp_event event{};
+    event.se_assoc_id = SCTP_ALL_ASSOC;
+    event.se_type = notification;
+    event.se_on = 1;
+    return set_option(IPPROTO_SCTP, SCTP_EVENT, event);
+}
+
+bool UsrsctpAssociation::configure() {
+    if (usrsctp_set_non_blocking(socket_, 1) != 0) return false;
+    linger abort_on_close{};
+    abort_on_close.l_onoff = 1;
+    abort_on_close.l_linger = 0;
+
+    // Each stream costs memory in both directions, and peers announce 65,535 of them.
+    sctp_initmsg streams{};
+    streams.sinit_num_ostreams = options_.max_streams;
+    streams.sinit_max_instreams = options_.max_streams;
+
+    sctp_assoc_value resets{};
+    resets.assoc_id = SCTP_ALL_ASSOC;
+    resets.assoc_value = SCTP_ENABLE_RESET_STREAM_REQ;
+
+    // usrsctp delivers a message in parts from half of the receive buffer on, and then mixes up
+    // unordered ones. So that every message within the limit comes in one piece (and no join copies
+    // it), the buffer holds two: as much memory as one and an accumulator would take.
+    const std::size_t whole = options_.max_message_bytes + 1;
+    const std::size_t receive_bytes = std::max(options_.receive_buffer_bytes, 2 * whole);
+
+    const int on = 1;
+    for (const std::uint16_t notification : kNotifications) {
+        if (!subscribe(notification)) return false;
+    }
+    return set_option(SOL_SOCKET, SO_LINGER, abort_on_close) &&
+           set_option(SOL_SOCKET, SO_SNDBUF, as_int(ledger_.capacity_bytes())) &&
+           set_option(SOL_SOCKET, SO_RCVBUF, as_int(receive_bytes)) &&
+           set_option(IPPROTO_SCTP, SCTP_PARTIAL_DELIVERY_POINT, as_int(whole)) &&
+           set_option(IPPROTO_SCTP, SCTP_NODELAY, on) &&
+           set_option(IPPROTO_SCTP, SCTP_INITMSG, streams) &&
+           set_option(IPPROTO_SCTP, SCTP_ENABLE_STREAM_RESET, resets);
+}
+
+bool UsrsctpAssociation::set_path_mtu() {
+    sockaddr_conn remote = address_of(handle_, options_.remote_port);
+    sctp_paddrparams path{};
+    std::memcpy(&path.spp_address, &remote, sizeof(remote));
+    // RFC 8261 5: no path MTU discovery of SCTP's own below DTLS. Heartbeats: ICE's consent checks
+    // tell whether the path lives (RFC 7675).
+    path.spp_flags = SPP_PMTUD_DISABLE | SPP_HB_DISABLE;
+    path.spp_pathmtu = static_cast<std::uint32_t>(options_.mtu_bytes);
+    return set_option(IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, path);
+}
+
+void UsrsctpAssociation::abort() {
+    aborted_ = true;
+    close_socket();  // on_output carries the ABORT, as long as the handle is registered
+    state_ = State::kClosed;
+    inbox_.clear();
+    inbox_bytes_ = 0;
+    update_busy();
+}
+
+void UsrsctpAssociation::lose(std::string reason) {
+    if (state_ == State::kClosed) return;
+    state_ = State::kClosed;
+    must_close_ = true;
+    close_reason_ = std::move(reason);
+    push(EventKind::kClosed, 0);
+    update_busy();
+}
+
+void UsrsctpAssociation::close_socket() {
+    if (handle_ == nullptr) return;
+    if (socket_ != nullptr) usrsctp_close(std::exchange(socket_, nullptr));
+    unregister_association(std::exchange(handle_, nullptr));
+    must_close_ = false;
+}
+
+void UsrsctpAssociation::update_busy() {
+    const bool busy = state_ == State::kConnecting ||
+                      (state_ == State::kConnected &&
+                       (buffered_bytes() > 0 || resets_in_flight_ > 0 || !pending_resets_.empty()));
+    if (busy == counted_busy_) return;
+    counted_busy_ = busy;
+    if (busy) {
+        stack_.add_busy();
+    } else {
+        stack_.remove_busy();
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Packets
+
+void UsrsctpAssociation::on_output(MutableByteSpan packet) {
+    write_sctp_checksum(packet);
+    ledger_.on_packet_out(packet);
+    // While the destructor runs, the observer may be half gone; abort() still has its say.
+    if (state_ != State::kClosed || must_close_) observer_.on_sctp_packet(packet);
+}
+
+void UsrsctpAssociation::handle_packet(ByteSpan packet, TimePoint now) {
+    if (socket_ == nullptr || state_ == State::kClosed) return;
+    stack_.note_activity(now);
+    // usrsctp takes what it delivered as read, and opens the window again. An owner that feeds
+    // without poll() is stopped here: the peer sends again what is dropped.
+    if (inbox_bytes_ > options_.receive_buffer_bytes + options_.max_message_bytes) return;
+    // Before usrsctp sees it: its own word, where it gives one, is the last.
+    const bool acknowledged = ledger_.on_packet_in(packet);
+    in_input_ = true;
+    usrsctp_conninput(handle_, packet.data(), packet.size(), 0);
+    in_input_ = false;
+    if (acknowledged) check_space();
+    if (must_close_) close_socket();
+    update_busy();
+}
+
+void UsrsctpAssociation::on_piece(Piece piece) {
+    if (state_ == State::kClosed) return;
+    if (!piece.last || piece.size_bytes > options_.max_message_bytes) {
+        lose("peer sent a message that is too large");
+        return;
+    }
+    inbox_bytes_ += piece.size_bytes + sizeof(Event);
+    inbox_.push_back({EventKind::kMessage, std::move(piece)});
+}
+
+void UsrsctpAssociation::push(EventKind kind, std::uint16_t stream) {
+    Event event{kind, {}};
+    event.piece.stream = stream;
+    inbox_bytes_ += sizeof(Event);
+    inbox_.push_back(std::move(event));
+}
+
+void UsrsctpAssociation::on_send_space(std::size_t free_bytes) {
+    ledger_.resync(free_bytes);
+    check_space();
+}
+
+void UsrsctpAssociation::check_space() {
+    if (!awaits_space_ || state_ != State::kConnected) return;
+    const std::size_t needed = std::max(ledger_.capacity_bytes() / 2, wanted_bytes_);
+    space_came_ =
+        ledger_.free_bytes() >= needed && ledger_.buffered_messages() <= kMaxQueuedMessages / 2;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Notifications
+
+void UsrsctpAssociation::on_notification(ByteSpan notification) {
+    sctp_notification::sctp_tlv header{};
+    if (notification.size() < sizeof(header)) return;
+    std::memcpy(&header, notification.data(), sizeof(header));
+    switch (header.sn_type) {
+        case SCTP_ASSOC_CHANGE:
+            on_association_change(notification);
+            break;
+        case SCTP_STREAM_RESET_EVENT:
+            on_stream_reset_event(notification);
+            break;
+        default:
+            break;
+    }
+}
+
+void UsrsctpAssociation::on_association_change(ByteSpan notification) {
+    sctp_assoc_change change{};
+    if (notification.size() < sizeof(change)) return;
+    std::memcpy(&change, notification.data(), sizeof(change));
+    switch (change.sac_state) {
+        case SCTP_COMM_UP:
+            if (state_ != State::kConnecting) return;
+            state_ = State::kConnected;
+            outgoing_streams_ = change.sac_outbound_streams;
+            push(EventKind::kConnected, 0);
+            break;
+        case SCTP_RESTART:
+            // A peer that lost its state has lost its channels, too.
+            lose("peer restarted the association");
+            break;
+        case SCTP_SHUTDOWN_COMP:
+            lose("peer closed");
+            break;
+        case SCTP_CANT_STR_ASSOC:
+            lose("sctp could not be set up");
+            break;
+        case SCTP_COMM_LOST:
+            lose(in_input_ ? "peer closed" : "sctp timed out");
+            break;
+        default:
+            break;
+    }
+}
+
+void UsrsctpAssociation::on_stream_reset_event(ByteSpan notification) {
+    sctp_stream_reset_event event{};
+    constexpr std::size_t kListOffset = offsetof(sctp_stream_reset_event, strreset_stream_list);
+    if (notification.size() < kListOffset) return;
+    std::memcpy(&event, notification.data(), kListOffset);
+    const bool incoming = (event.strreset_flags & SCTP_STREAM_RESET_INCOMING_SSN) != 0;
+    const bool refused =
+        (event.strreset_flags & (SCTP_STREAM_RESET_DENIED | SCTP_STREAM_RESET_FAILED)) != 0;
+    if (incoming && refused) return;
+    // A refused reset of ours counts as done: the peer knows nothing of the stream.
+    const EventKind kind = incoming ? EventKind::kReset : EventKind::kResetDone;
+
+    const std::size_t count = (notification.size() - kListOffset) / sizeof(std::uint16_t);
+    for (std::size_t i = 0; i < count; ++i) {
+        std::uint16_t stream;
+        std::memcpy(&stream, notification.data() + kListOffset + i * sizeof(stream),
+                    sizeof(stream));
+        push(kind, stream);
+        if (!incoming && resets_in_flight_ > 0) --resets_in_flight_;
+    }
+    if (count > 0 || !incoming) return;
+    // RFC 6525 4.1: no list means all of them.
+    for (std::uint16_t stream = 0; stream < options_.max_streams; ++stream) push(kind, stream);
+}
+
+// ---------------------------------------------------------------------------------------------
+// The owner's side
+
+bool UsrsctpAssociation::wants_poll() const {
+    return !inbox_.empty() || must_close_ || (space_came_ && state_ == State::kConnected);
+}
+
+void UsrsctpAssociation::poll() {
+    if (must_close_) close_socket();
+    if (!pending_resets_.empty()) try_resets();
+    // Callbacks may call back, abort() included, which empties the inbox: this batch is our own.
+    delivering_.swap(inbox_);
+    inbox_bytes_ = 0;
+    for (Event& event : delivering_) {
+        if (aborted_) break;
+        deliver(event);
+    }
+    delivering_.clear();
+    if (space_came_ && state_ == State::kConnected) {
+        awaits_space_ = space_came_ = false;
+        wanted_bytes_ = 0;
+        observer_.on_sctp_writable();
+    }
+    update_busy();
+}
+
+void UsrsctpAssociation::deliver(Event& event) {
+    switch (event.kind) {
+        case EventKind::kConnected:
+            observer_.on_sctp_connected();
+            break;
+        case EventKind::kMessage:
+            observer_.on_sctp_message(event.piece.stream, event.piece.ppid,
+                                      {event.piece.data.get(), event.piece.size_bytes});
+            event.piece.data.reset();
+            break;
+        case EventKind::kReset:
+            observer_.on_sctp_stream_reset(event.piece.stream);
+            break;
+        case EventKind::kResetDone:
+            observer_.on_sctp_stream_reset_done(event.piece.stream);
+            break;
+        case EventKind::kClosed:
+            observer_.on_sctp_closed(close_reason_);
+            break;
+    }
+}
+
+std::size_t UsrsctpAssociation::buffered_bytes() const {
+    return ledger_.buffered_bytes();
+}
+
+std::size_t UsrsctpAssociation::writable_bytes() const {
+    return state_ == State::kConnected ? ledger_.free_bytes() : 0;
+}
+
+Status UsrsctpAssociation::send(const SctpSendOptions& options, ByteSpan head, ByteSpan body) {
+    if (state_ != State::kConnected) {
+        return make_error(ErrorCode::kCancelled, "sctp: not connected");
+    }
+    const std::size_t size = head.size() + body.size();
+    if (size == 0 || size > ledger_.capacity_bytes() || options.stream >= outgoing_streams_) {
+        return make_error(ErrorCode::kInvalid, "sctp: no such message or stream");
+    }
+    Status status;
+    if (size > ledger_.free_bytes() || ledger_.buffered_messages() >= kMaxQueuedMessages) {
+        status = make_error(ErrorCode::kLimit, "sctp: the send buffer is full");
+    } else if (head.empty() || body.empty()) {
+        status = send_joined(options, head.empty() ? body : head);
+    } else {
+        // usrsctp takes one block (sendv has no vector), and copies it into its own buffers.
+        Bytes& joined = stack_.scratch();
+        joined.resize(std::max(joined.size(), size));
+        std::memcpy(joined.data(), head.data(), head.size());
+        std::memcpy(joined.data() + head.size(), body.data(), body.size());
+        status = send_joined(options, ByteSpan(joined).first(size));
+    }
+    if (!status.ok() && status.error().code == ErrorCode::kLimit) {
+        awaits_space_ = true;
+        wanted_bytes_ = std::max(wanted_bytes_, size);
+    }
+    update_busy();
+    return status;
+}
+
+Status UsrsctpAssociation::send_joined(const SctpSendOptions& options, ByteSpan message) {
+    sctp_sendv_spa info{};
+    info.sendv_flags = SCTP_SEND_SNDINFO_VALID;
+    info.sendv_sndinfo.snd_sid = options.stream;
+    info.sendv_sndinfo.snd_ppid = htonl(options.ppid);
+    if (!options.ordered) info.sendv_sndinfo.snd_flags = SCTP_UNORDERED;
+    if (options.max_retransmits >= 0 || options.max_lifetime_ms >= 0) {
+        const bool by_count = options.max_retransmits >= 0;
+        info.sendv_flags |= SCTP_SEND_PRINFO_VALID;
+        info.sendv_prinfo.pr_policy = by_count ? SCTP_PR_SCTP_RTX : SCTP_PR_SCTP_TTL;
+        info.sendv_prinfo.pr_value = static_cast<std::uint32_t>(by_count ? options.max_retransmits
+                                                                         : options.max_lifetime_ms);
+    }
+    ledger_.add_message(message.size());
+    const ssize_t sent = usrsctp_sendv(socket_, message.data(), message.size(), nullptr, 0, &info,
+                                       sizeof(info), SCTP_SENDV_SPA, 0);
+    if (sent == static_cast<ssize_t>(message.size())) return {};
+    const int reason = errno;
+    ledger_.take_back_message(message.size());
+    switch (reason) {
+        case EAGAIN:  // full by count of chunks, or the stream is being reset
+        case ENOBUFS:
+            return make_error(ErrorCode::kLimit, "sctp: no room");
+        case EINVAL:
+        case EMSGSIZE:
+            return make_error(ErrorCode::kInvalid, std::string("sctp: ") + std::strerror(reason));
+        default:
+            return make_error(ErrorCode::kCancelled, std::string("sctp: ") + std::strerror(reason));
+    }
+}
+
+void UsrsctpAssociation::reset_stream(std::uint16_t stream) {
+    if (state_ != State::kConnected) return;
+    if (std::find(pending_resets_.begin(), pending_resets_.end(), stream) !=
+        pending_resets_.end()) {
+        return;
+    }
+    pending_resets_.push_back(stream);
+    try_resets();
+    update_busy();
+}
+
+void UsrsctpAssociation::try_resets() {
+    while (!pending_resets_.empty() && state_ == State::kConnected) {
+        const std::uint16_t stream = pending_resets_.front();
+        alignas(sctp_reset_streams)
+            std::array<std::uint8_t, sizeof(sctp_reset_streams) + sizeof(stream)>
+                request{};
+        sctp_reset_streams header{};
+        header.srs_assoc_id = SCTP_ALL_ASSOC;
+        header.srs_flags = SCTP_STREAM_RESET_OUTGOING;
+        header.srs_number_streams = 1;
+        std::memcpy(request.data(), &header, sizeof(header));
+        std::memcpy(request.data() + offsetof(sctp_reset_streams, srs_stream_list), &stream,
+                    sizeof(stream));
+        if (set_option(IPPROTO_SCTP, SCTP_RESET_STREAMS, request)) {
+            ++resets_in_flight_;
+        } else if (errno == EALREADY || errno == EAGAIN) {
+            return;  // one request at a time (RFC 6525 5.1.1); poll() tries again
+        } else {
+            push(EventKind::kResetDone, stream);  // not resettable: nothing was sent on it
+        }
+        pending_resets_.erase(pending_resets_.begin());
+    }
+}
+
+}  // namespace kollator::rtc

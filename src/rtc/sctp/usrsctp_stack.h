@@ -1,0 +1,43 @@
+#pragma once
+
+#include <optional>
+
+#include "rtc/sctp/sctp_association.h"
+
+namespace kollator::rtc {
+
+/// Drives usrsctp's one timer list for all associations.
+class UsrsctpStack final : public SctpStack {
+ public:
+    UsrsctpStack();
+    ~UsrsctpStack() override;
+    UsrsctpStack(const UsrsctpStack&) = delete;
+    UsrsctpStack& operator=(const UsrsctpStack&) = delete;
+
+    std::unique_ptr<SctpAssociation> make(const SctpOptions& options,
+                                          SctpObserver& observer) override;
+    void handle_timers(TimePoint now) override;
+    TimePoint next_timeout(TimePoint now) const override;
+
+    // For UsrsctpAssociation.
+    void add_association() { ++associations_; }
+    void remove_association() { --associations_; }
+    /// An association has something in flight, or nothing any more.
+    void add_busy() { ++busy_; }
+    void remove_busy() { --busy_; }
+    /// A packet came in: SACKs may be due soon.
+    void note_activity(TimePoint now) { last_activity_ = now; }
+    /// Brings usrsctp's clock up, so that timers which start now do not start in the past.
+    void catch_up(TimePoint now);
+    /// Where a message of two parts is joined; used up before the next call of it.
+    Bytes& scratch() { return scratch_; }
+
+ private:
+    std::size_t associations_ = 0;
+    std::size_t busy_ = 0;
+    std::optional<TimePoint> last_tick_;
+    std::optional<TimePoint> last_activity_;
+    Bytes scratch_;
+};
+
+}  // namespace kollator::rtc
