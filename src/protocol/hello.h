@@ -25,11 +25,11 @@ inline constexpr std::size_t kMaxWordBytes = 64;
 struct Hello {
     std::uint64_t version = 1;
     Role role = Role::kClient;
-    std::string id;                   ///< may be empty
-    std::vector<std::string> accept;  ///< compressions that the sender takes: "deflate-raw"
-    std::string agent;  ///< may be empty; a stranger's words, not for logs as they are
-    std::optional<std::uint64_t> max_chunk_bytes;  ///< in a worker's answer
-    std::vector<std::string> features;             ///< in a worker's answer
+    std::string id{};                   ///< may be empty
+    std::vector<std::string> accept{};  ///< compressions that the sender takes: "deflate-raw"
+    std::string agent{};  ///< may be empty; a stranger's words, not for logs as they are
+    std::optional<std::uint64_t> max_chunk_bytes{};  ///< in a worker's answer
+    std::vector<std::string> features{};             ///< in a worker's answer
 
     bool operator==(const Hello&) const = default;
 };
@@ -40,7 +40,7 @@ Result<Hello> decode_hello(ByteSpan body);
 void encode(const Hello& hello, Bytes& out);
 
 struct Auth {
-    std::string worker_id;
+    std::string worker_id{};
     std::uint64_t timestamp_s = 0;
     std::array<std::uint8_t, 32> token{};
     std::array<std::uint8_t, 16> nonce{};

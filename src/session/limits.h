@@ -1,0 +1,57 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace kollator::session {
+
+/// What one connection may use. Bytes unless the name says otherwise.
+struct SessionLimits {
+    /// Data in one fragment of an answer; less where the peer takes smaller messages. 64 KiB: a
+    /// multiple of a disk's block, and little enough that 128 requests take turns quickly.
+    std::uint32_t fragment_data_bytes = 64 * 1024;
+    /// protocol.md 2.2: "at least 64 requests in flight on a connection". Over it: BUSY.
+    std::size_t max_active_requests = 128;
+    std::size_t max_channels = 16;
+
+    /// Totals of the uploads that are not yet stored: six chunks of 5 MiB and some metadata. The
+    /// bytes of all connections together are bounded by ChunkService::allocate().
+    std::size_t max_upload_bytes = 32 * 1024 * 1024;
+    /// Without a fragment for so long, an upload ends with BUSY.
+    Duration upload_timeout = std::chrono::seconds(60);
+    /// How long, and of how many uploads at once, fragments that come after a refusal are ignored.
+    Duration refused_upload_memory = std::chrono::seconds(30);
+    std::size_t max_refused_uploads = 256;
+
+    /// Answers other than fragments, from the request's admission until they are handed to the
+    /// transport: 27 lists of 1,000 names. Over it: BUSY.
+    std::size_t max_answer_bytes = 1024 * 1024;
+    /// Refusals that the transport has no room for. Over it the peer asks and does not read: the
+    /// connection is closed. About 1,000 refusals.
+    std::size_t max_refusal_bytes = 64 * 1024;
+
+    /// Names in one answer to CHUNK_LIST, whatever the limit asked for.
+    std::size_t max_list_entries = 4096;
+
+    /// protocol.md 2.4: a malformed message ends the connection "only when it repeats (more than 16
+    /// in 10 s)".
+    std::size_t max_malformed = 16;
+    Duration malformed_window = std::chrono::seconds(10);
+
+    /// The advice that goes with BUSY and UNAVAILABLE.
+    std::chrono::milliseconds retry_after = std::chrono::milliseconds(1000);
+
+    /// Fragments handed to the transports before others on the loop have their turn: 4 MiB.
+    std::size_t max_fragments_per_turn = 64;
+};
+
+/// The smallest message size a peer may announce: room for a fragment of some use and for every
+/// error. RFC 8841 lets it be anything, but a browser's is 64 KiB at least.
+inline constexpr std::size_t kMinMessageBytes = 1024;
+/// The words of an error are cut to this.
+inline constexpr std::size_t kMaxErrorTextBytes = 256;
+
+}  // namespace kollator::session

@@ -1,0 +1,135 @@
+#include "session/outgoing.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace kollator::session {
+
+void Outgoing::add_channel(ChannelHandle handle, std::unique_ptr<SessionTransport> transport) {
+    channels_[handle].transport = std::move(transport);
+}
+
+void Outgoing::remove_channel(ChannelHandle handle) {
+    const auto found = channels_.find(handle);
+    if (found == channels_.end()) return;
+    for (const Answer& answer : found->second.answers) {
+        if (!answer.key) refusal_bytes_ -= answer.message.size();
+    }
+    channels_.erase(found);
+    ring_.remove_if([&](const Turn& turn) { return turn.key.channel == handle; });
+}
+
+SessionTransport* Outgoing::channel(ChannelHandle handle) {
+    const auto found = channels_.find(handle);
+    return found == channels_.end() ? nullptr : found->second.transport.get();
+}
+
+void Outgoing::answer(ChannelHandle handle, Bytes message, std::optional<RequestKey> key) {
+    const auto found = channels_.find(handle);
+    if (found == channels_.end()) return;
+    KOLLATOR_CHECK(message.size() <= found->second.transport->max_message_bytes());
+    if (!key) refusal_bytes_ += message.size();
+    found->second.answers.push_back({std::move(message), key});
+    answers_waiting_ = answers_waiting_ || !found->second.blocked;
+}
+
+void Outgoing::ready(const RequestKey& key, Download& download) {
+    const bool there =
+        std::any_of(ring_.begin(), ring_.end(), [&](const Turn& turn) { return turn.key == key; });
+    if (!there) ring_.push_back({key, &download});
+}
+
+void Outgoing::remove(const RequestKey& key) {
+    ring_.remove_if([&](const Turn& turn) { return turn.key == key; });
+}
+
+void Outgoing::writable() {
+    for (auto& [handle, channel] : channels_) {
+        channel.blocked = false;
+        answers_waiting_ = answers_waiting_ || !channel.answers.empty();
+    }
+}
+
+bool Outgoing::pump() {
+    for (std::size_t turns = 0; turns < limits_.max_fragments_per_turn; ++turns) {
+        send_answers();
+        const auto turn = next_turn();
+        if (turn == ring_.end()) return false;
+        take_turn(turn);
+    }
+    send_answers();
+    return next_turn() != ring_.end();
+}
+
+void Outgoing::send_answers() {
+    if (!answers_waiting_) return;
+    answers_waiting_ = false;
+    for (auto& [handle, channel] : channels_) {
+        if (!channel.blocked) channel.blocked = !send_answers(channel);
+    }
+}
+
+/// False where the transport took not all of them.
+bool Outgoing::send_answers(Channel& channel) {
+    while (!channel.answers.empty()) {
+        const Answer& next = channel.answers.front();
+        // Whatever the error, there is nothing to do but wait: on_writable or on_close follows.
+        if (!channel.transport->send(next.message, {}).ok()) return false;
+        const std::size_t size_bytes = next.message.size();
+        const std::optional<RequestKey> key = next.key;
+        channel.answers.pop_front();
+        observer_.on_sent(size_bytes);
+        if (key) {
+            observer_.on_answer_sent(*key);
+        } else {
+            refusal_bytes_ -= size_bytes;
+        }
+    }
+    return true;
+}
+
+std::list<Outgoing::Turn>::iterator Outgoing::next_turn() {
+    return std::find_if(ring_.begin(), ring_.end(), [this](const Turn& turn) {
+        return !channels_.at(turn.key.channel).blocked;
+    });
+}
+
+/// One fragment of one download. The observer may remove and add turns.
+void Outgoing::take_turn(std::list<Turn>::iterator turn) {
+    const RequestKey key = turn->key;
+    Download& download = *turn->download;
+    Channel& channel = channels_.at(key.channel);
+    const std::size_t room = channel.transport->max_message_bytes() - protocol::kResponseHeadBytes;
+    const auto max_data_bytes =
+        static_cast<std::uint32_t>(std::min<std::size_t>(limits_.fragment_data_bytes, room));
+
+    const Result<Download::Step> step = download.prepare(max_data_bytes);
+    if (!step.ok()) {
+        ring_.erase(turn);
+        observer_.on_download_failed(key, step.error());
+        return;
+    }
+    if (*step == Download::Step::kWaiting) {
+        ring_.erase(turn);
+        return;
+    }
+    const std::size_t size_bytes = download.head().size() + download.data().size();
+    if (!channel.transport->send(download.head(), download.data()).ok()) {
+        channel.blocked = true;  // keeps its place in the ring, and its prepared piece
+        return;
+    }
+    const bool first = !download.began();
+    download.sent();
+    const bool last = download.finished();
+    if (last) {
+        ring_.erase(turn);
+    } else {
+        ring_.splice(ring_.end(), ring_, turn);
+    }
+    observer_.on_sent(size_bytes);
+    observer_.on_fragment_sent(key, first, last);
+}
+
+}  // namespace kollator::session
