@@ -19,13 +19,11 @@ endif()
 
 option(KOLLATOR_HARDEN "Hardening flags, for release builds" OFF)
 if(KOLLATOR_HARDEN)
+    # FORTIFY 3 is GCC's; clang 14 knows 2. One word: CMake would drop an -U that it saw before.
+    set(fortify $<IF:$<CXX_COMPILER_ID:GNU>,3,2>)
     target_compile_options(kollator_flags INTERFACE
-        -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
-        -fcf-protection)
-    # FORTIFY 3 is GCC's; clang 14 knows 2.
-    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-        target_compile_options(kollator_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
-    endif()
+        "SHELL:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=${fortify}"
+        -fstack-protector-strong -fstack-clash-protection -fcf-protection)
     target_compile_definitions(kollator_flags INTERFACE _GLIBCXX_ASSERTIONS)
     target_link_options(kollator_flags INTERFACE -pie -Wl,-z,relro,-z,now)
 endif()

@@ -8,6 +8,7 @@ MAX_LINES = {".cc": 500, ".h": 250}
 MAX_FUNCTION_LINES = 70
 MAX_NESTING = 4
 MAX_COLUMNS = 100
+MAX_SCRIPT_COLUMNS = 120  # TypeScript and JavaScript, which no formatter wraps: aim at 100
 
 # Where the machine's own clock and randomness enter; everything else is given them.
 IMPURE_LAYERS = {"loop", "app"}
@@ -137,9 +138,10 @@ def check_functions(path, text):
 
 
 def check_columns(path, text):
+    limit = MAX_SCRIPT_COLUMNS if path.endswith((".ts", ".mjs")) else MAX_COLUMNS
     for number, line in enumerate(text.splitlines(), 1):
-        if len(line) > MAX_COLUMNS and not re.search(r"https?://\S{60}", line):
-            yield number, "columns", f"{len(line)} columns; at most {MAX_COLUMNS}"
+        if len(line) > limit and not re.search(r"https?://\S{60}", line):
+            yield number, "columns", f"{len(line)} columns; at most {limit}"
 
 
 def check_name(path, text):
