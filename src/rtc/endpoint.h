@@ -47,17 +47,20 @@ struct EndpointOptions {
     std::uint16_t port = 0;                ///< UDP; 0: any, see port()
     /// Put into answers instead of the machine's own addresses (NAT 1:1). Numeric.
     std::vector<std::string> announce_addresses;
-    std::size_t max_connections = 4096;  ///< over it accept() gives kLimit
+    /// Names loopback addresses in answers beside the others, for peers on the same machine.
+    bool include_loopback = false;
+    std::size_t max_connections = 4096;             ///< over it accept() gives kLimit
     std::size_t send_buffer_bytes = 256 * 1024;     ///< for each association
     std::size_t receive_buffer_bytes = 256 * 1024;  ///< for each association
-    Duration connect_timeout = std::chrono::seconds(30);  ///< from the answer to an open association
+    Duration connect_timeout =
+        std::chrono::seconds(30);  ///< from the answer to an open association
     Duration consent_timeout = std::chrono::seconds(12);  ///< silence after which a peer is gone
 };
 
 struct EndpointStats {
-    std::size_t active = 0;  ///< connected now
-    std::size_t pending = 0; ///< answered, not yet connected
-    std::uint64_t total = 0; ///< ever connected
+    std::size_t active = 0;   ///< connected now
+    std::size_t pending = 0;  ///< answered, not yet connected
+    std::uint64_t total = 0;  ///< ever connected
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;
     std::uint64_t packets_sent = 0;
@@ -69,14 +72,16 @@ struct Answer {
     std::string sdp;
 };
 
-/// One UDP socket and all peer connections on it. Loop thread only. Knows no chunks.
+/// One UDP socket and all peer connections on it. Loop thread only. Knows no chunks. Destroying it
+/// ends every connection: the peers are told, observers are destroyed without a further call. Not
+/// to be destroyed from within an observer's call.
 class Endpoint {
  public:
     virtual ~Endpoint() = default;
 
-    /// Answers an SDP offer; the answer has every candidate of this endpoint already in it. kInvalid:
-    /// malformed SDP (the detail says what), kNotFound: no data channel section in it, kLimit: too
-    /// many connections.
+    /// Answers an SDP offer; the answer has every candidate of this endpoint already in it.
+    /// kInvalid: malformed SDP (the detail says what), kNotFound: no data channel section in it,
+    /// kLimit: too many connections.
     virtual Result<Answer> accept(std::string_view offer_sdp,
                                   std::unique_ptr<PeerObserver> observer) = 0;
 
@@ -93,8 +98,8 @@ class Endpoint {
     virtual EndpointStats stats() const = 0;
 };
 
-/// Binds the socket. `certificate`, `clock`, `random` and `loop` outlive the endpoint. kUnavailable:
-/// the port is taken or the address is not this machine's.
+/// Binds the socket. `certificate`, `clock`, `random` and `loop` outlive the endpoint.
+/// kUnavailable: the port is taken or the address is not this machine's.
 Result<std::unique_ptr<Endpoint>> open_endpoint(EventLoop& loop, const Clock& clock, Random& random,
                                                 const Certificate& certificate,
                                                 EndpointOptions options);

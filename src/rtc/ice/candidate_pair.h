@@ -42,6 +42,7 @@ struct CandidatePair {
     std::uint32_t remote_priority = 0;
     std::uint64_t priority = 0;
     PairState state = PairState::kWaiting;
+    bool heard = false;      ///< the peer sent an authentic request on it
     bool triggered = false;  ///< to be checked before the others (RFC 8445 7.3.1.4)
     /// The peer nominated it, or we do with the next check.
     bool nominated = false;

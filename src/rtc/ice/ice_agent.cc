@@ -83,6 +83,8 @@ void IceAgent::handle_request(TimePoint now, const IcePath& path, ByteSpan datag
         if (pair == nullptr) return;
     }
     if (pair->path.local.is_unspecified()) pair->path.local = path.local;
+    if (!pair->heard) events_.push_back({IceEvent::Kind::kHeard, path});
+    pair->heard = true;
     pair->last_received = now;
     // 7.3.1.4: "If the state of that pair is Succeeded, nothing further is done."
     if (pair->state != PairState::kSucceeded) trigger(*pair);
@@ -181,6 +183,12 @@ void IceAgent::update_send_path(TimePoint now) {
     }
     send_path_ = best->path;
     events_.push_back({IceEvent::Kind::kSelected, best->path});
+}
+
+bool IceAgent::is_valid(const SocketAddress& remote) const {
+    return std::any_of(pairs_.begin(), pairs_.end(), [&remote](const auto& pair) {
+        return pair->state == PairState::kSucceeded && pair->path.remote == remote;
+    });
 }
 
 void IceAgent::handle_timeout(TimePoint now) {

@@ -42,6 +42,7 @@ struct IceDatagram {
 
 struct IceEvent {
     enum class Kind : std::uint8_t {
+        kHeard,      ///< the first authentic request came on the path
         kValidated,  ///< the path was proved in both directions
         kSelected,   ///< the path is the one to send on from now
     };
@@ -85,6 +86,8 @@ class IceAgent {
     /// Where to send: the selected pair, before there is one the best that is valid (RFC
     /// 8445 12.1), or empty.
     const std::optional<IcePath>& send_path() const { return send_path_; }
+    /// Whether an answer to a check of ours came from there.
+    bool is_valid(const SocketAddress& remote) const;
     std::size_t pair_count() const { return pairs_.size(); }
 
     static constexpr std::size_t kMaxRemoteCandidates = 32;

@@ -225,16 +225,19 @@ TEST(IceAgent, FindsAPeerThatAnnouncedNothing) {
     EXPECT_EQ(network.worker().send_path()->remote, kPeer);
 }
 
-TEST(IceAgent, TellsValidationBeforeSelection) {
+TEST(IceAgent, TellsHearingThenValidationThenSelection) {
     Network network(3);
     network.peer().add_remote_candidate(host(kWorker));
     ASSERT_TRUE(network.connect(seconds(1)));
-    const auto first = network.worker().poll_event();
-    const auto second = network.worker().poll_event();
-    ASSERT_TRUE(first && second);
-    EXPECT_EQ(first->kind, IceEvent::Kind::kValidated);
-    EXPECT_EQ(second->kind, IceEvent::Kind::kSelected);
-    EXPECT_EQ(first->path.remote, kPeer);
+    for (const auto kind :
+         {IceEvent::Kind::kHeard, IceEvent::Kind::kValidated, IceEvent::Kind::kSelected}) {
+        const auto event = network.worker().poll_event();
+        ASSERT_TRUE(event);
+        EXPECT_EQ(event->kind, kind);
+        EXPECT_EQ(event->path.remote, kPeer);
+    }
+    EXPECT_TRUE(network.worker().is_valid(kPeer));
+    EXPECT_FALSE(network.worker().is_valid(kWorker));
 }
 
 TEST(IceAgent, ConnectsOverALossyNetwork) {
