@@ -1,0 +1,254 @@
+// The worker's WebRTC side without a worker, for interop tests and benchmarks: signaling is JSON
+// lines on standard input and output.
+//
+//   in   {"offer":"v=0…"}                      out  {"peer":1,"answer":"v=0…"} or {"error":…}
+//        {"peer":1,"candidate":"candidate:…"}       {"error":…} where it is refused
+//        {"peer":1,"close":"reason"}
+//        {"stats":true}                             {"stats":{…},"peers":[…]}
+//   Events: {"event":"connected"|"channel"|"channel-closed"|"closed", "peer":…, …}
+//
+// What a channel does, its label says:
+//   source:<count>:<bytes>  sends so many messages: index u32, then byte i = index + i
+//   sink:<bytes>            once so many bytes came, sends their number as u64
+//   close                   closes at the first message
+//   refuse                  is refused
+//   any other               echoes; a text message comes back as binary with "text:" before it
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <deque>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "crypto/system_random.h"
+#include "loop/event_loop.h"
+#include "loop/system_clock.h"
+#include "rtc/certificate.h"
+#include "rtc/endpoint.h"
+
+namespace kollator::rtc {
+namespace {
+
+using Json = nlohmann::json;
+
+void print(const Json& line) {
+    std::cout << line.dump() << std::endl;
+}
+
+/// "source:100:65536" -> 100, 65536.
+std::vector<std::size_t> numbers_of(std::string_view label) {
+    std::vector<std::size_t> numbers;
+    for (std::size_t at = label.find(':'); at != std::string_view::npos; at = label.find(':', at)) {
+        std::size_t value = 0;
+        ++at;
+        std::from_chars(label.data() + at, label.data() + label.size(), value);
+        numbers.push_back(value);
+    }
+    return numbers;
+}
+
+class ChannelServer final : public DataChannelObserver {
+ public:
+    ChannelServer(PeerId peer, DataChannel& channel)
+        : peer_(peer), channel_(channel), label_(channel.label()) {
+        const std::vector<std::size_t> numbers = numbers_of(label_);
+        if (label_.starts_with("source:")) {
+            to_send_ = !numbers.empty() ? numbers[0] : 0;
+            message_bytes_ = std::max<std::size_t>(numbers.size() > 1 ? numbers[1] : 65536, 4);
+        }
+        if (label_.starts_with("sink:") && !numbers.empty()) expected_bytes_ = numbers[0];
+        pump();
+    }
+
+    void on_message(ByteSpan message, bool binary) override {
+        if (label_ == "close") {
+            channel_.close();
+        } else if (expected_bytes_ > 0) {
+            received_bytes_ += message.size();
+            if (received_bytes_ >= expected_bytes_) {
+                Bytes total;
+                ByteWriter(total).u64(received_bytes_);
+                queue_.push_back(std::move(total));
+                expected_bytes_ = 0;
+            }
+        } else if (to_send_ == 0) {
+            Bytes echo;
+            if (!binary) ByteWriter(echo).bytes(as_bytes("text:"));
+            ByteWriter(echo).bytes(message);
+            queue_.push_back(std::move(echo));
+        }
+        pump();
+    }
+    void on_writable() override { pump(); }
+    void on_close() override {
+        print({{"event", "channel-closed"}, {"peer", peer_}, {"label", label_}});
+    }
+
+ private:
+    void pump() {
+        while (!queue_.empty() && channel_.send({}, queue_.front()).ok()) queue_.pop_front();
+        if (!queue_.empty()) return;
+        while (next_ < to_send_ && send_pattern()) ++next_;
+    }
+    bool send_pattern() {
+        std::uint8_t head[4];
+        store_u32(head, static_cast<std::uint32_t>(next_));
+        pattern_.resize(message_bytes_ - sizeof(head));
+        for (std::size_t i = 0; i < pattern_.size(); ++i) {
+            pattern_[i] = static_cast<std::uint8_t>(next_ + i);
+        }
+        return channel_.send(head, pattern_).ok();
+    }
+
+    const PeerId peer_;
+    DataChannel& channel_;
+    const std::string label_;
+    std::deque<Bytes> queue_;
+    Bytes pattern_;
+    std::size_t to_send_ = 0;
+    std::size_t next_ = 0;
+    std::size_t message_bytes_ = 0;
+    std::size_t expected_bytes_ = 0;
+    std::uint64_t received_bytes_ = 0;
+};
+
+class PeerServer final : public PeerObserver {
+ public:
+    void set_id(PeerId id) { id_ = id; }
+
+    void on_connected() override { print({{"event", "connected"}, {"peer", id_}}); }
+    std::unique_ptr<DataChannelObserver> on_channel(DataChannel& channel) override {
+        if (channel.label() == "refuse") return nullptr;
+        print({{"event", "channel"},
+               {"peer", id_},
+               {"label", channel.label()},
+               {"protocol", channel.protocol()},
+               {"ordered", channel.ordered()},
+               {"maxMessageBytes", channel.max_message_bytes()}});
+        return std::make_unique<ChannelServer>(id_, channel);
+    }
+    void on_closed(const std::string& reason) override {
+        print({{"event", "closed"}, {"peer", id_}, {"reason", reason}});
+    }
+
+ private:
+    PeerId id_ = 0;
+};
+
+class Server {
+ public:
+    Server(EventLoop& loop, Endpoint& endpoint)
+        : loop_(loop), endpoint_(endpoint), watch_(loop, STDIN_FILENO) {
+        fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
+        watch_.on_readable([this] { read(); });
+    }
+
+ private:
+    void read() {
+        char block[4096];
+        const ssize_t got = ::read(STDIN_FILENO, block, sizeof(block));
+        if (got == 0) loop_.stop();
+        if (got <= 0) return;
+        buffer_.append(block, static_cast<std::size_t>(got));
+        for (std::size_t end; (end = buffer_.find('\n')) != std::string::npos;) {
+            handle(Json::parse(buffer_.substr(0, end), nullptr, false));
+            buffer_.erase(0, end + 1);
+        }
+    }
+
+    void handle(const Json& line) {
+        if (!line.is_object()) return print({{"error", "no JSON object"}});
+        const PeerId peer = line.value("peer", PeerId{0});
+        if (line.contains("offer")) {
+            accept(line["offer"].get<std::string>());
+        } else if (line.contains("candidate")) {
+            const Status status =
+                endpoint_.add_remote_candidate(peer, line["candidate"].get<std::string>());
+            if (!status.ok()) print({{"error", status.error().detail}});
+        } else if (line.contains("close")) {
+            endpoint_.close(peer, line["close"].get<std::string>());
+        } else if (line.contains("stats")) {
+            print_stats();
+        }
+    }
+
+    void accept(const std::string& offer) {
+        auto observer = std::make_unique<PeerServer>();
+        PeerServer& peer = *observer;
+        const Result<Answer> answer = endpoint_.accept(offer, std::move(observer));
+        if (!answer.ok()) {
+            print({{"error", answer.error().detail}, {"code", to_string(answer.error().code)}});
+            return;
+        }
+        peer.set_id(answer->peer);
+        print({{"peer", answer->peer}, {"answer", answer->sdp}});
+    }
+
+    void print_stats() {
+        const EndpointStats stats = endpoint_.stats();
+        Json peers = Json::array();
+        for (const PeerInfo& info : endpoint_.peers()) {
+            peers.push_back({{"peer", info.id},
+                             {"connected", info.connected},
+                             {"remote", info.remote_address},
+                             {"bytesSent", info.bytes_sent},
+                             {"bytesReceived", info.bytes_received},
+                             {"channels", info.channels}});
+        }
+        print({{"stats",
+                {{"active", stats.active},
+                 {"pending", stats.pending},
+                 {"total", stats.total},
+                 {"packetsSent", stats.packets_sent},
+                 {"packetsReceived", stats.packets_received}}},
+               {"peers", peers}});
+    }
+
+    EventLoop& loop_;
+    Endpoint& endpoint_;
+    FdWatch watch_;
+    std::string buffer_;
+};
+
+int run(EndpointOptions options) {
+    EventLoop loop;
+    const std::int64_t now = std::chrono::duration_cast<std::chrono::seconds>(
+                                 system_clock().wall_now().time_since_epoch())
+                                 .count();
+    Result<Certificate> certificate = Certificate::generate(now);
+    if (!certificate.ok()) {
+        std::cerr << certificate.error().detail << "\n";
+        return 1;
+    }
+    auto endpoint = open_endpoint(loop, system_clock(), crypto::system_random(), *certificate,
+                                  std::move(options));
+    if (!endpoint.ok()) {
+        std::cerr << endpoint.error().detail << "\n";
+        return 1;
+    }
+    print({{"port", (*endpoint)->port()}});
+    Server server(loop, **endpoint);
+    loop.run();
+    return 0;
+}
+
+}  // namespace
+}  // namespace kollator::rtc
+
+int main(int argc, char** argv) {
+    CLI::App app("Echoes data channels; signaling on standard input and output");
+    kollator::rtc::EndpointOptions options;
+    std::string debug;
+    app.add_option("--bind", options.bind_address, "UDP address");
+    app.add_option("--port", options.port, "UDP port");
+    app.add_option("--send-buffer", options.send_buffer_bytes, "for each association, in bytes");
+    app.add_flag("--include-loopback", options.include_loopback, "name loopback in answers");
+    app.add_option("--debug", debug, "as the variable DEBUG");
+    CLI11_PARSE(app, argc, argv);
+    kollator::log::configure(kollator::log::Level::kInfo, debug);
+    return kollator::rtc::run(std::move(options));
+}
