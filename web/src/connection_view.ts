@@ -18,6 +18,8 @@ export class ConnectionView {
     show(state: ConnectionState): void {
         this.#pill.dataset["state"] = state.name;
         setText(part(this.#pill, "text"), pillText(state));
+        const isNamed = state.name === "connected" && state.workerId !== "";
+        setText(part(this.#pill, "detail"), isNamed ? ` to ${state.workerId}` : "");
         if (state.name === "connected" || state.name === "closed") {
             window.clearTimeout(this.#timer);
             this.#timer = undefined;
@@ -42,7 +44,7 @@ function pillText(state: ConnectionState): string {
         case "connecting":
             return "Connecting";
         case "connected":
-            return state.workerId === "" ? "Connected" : `Connected to ${state.workerId}`;
+            return "Connected";
         case "offline":
         case "closed":
             return "Offline";

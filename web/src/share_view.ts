@@ -44,15 +44,20 @@ export class ShareView {
             part(byId("transfers"), "rows").prepend(row.element);
             row.start();
         }
-        byId("transfers").hidden = this.#rows.size === 0;
+        this.#showRows();
         byId("unfinished").hidden = true;
     }
 
     #remove(row: UploadRow): void {
         this.#rows.delete(row);
         row.element.remove();
-        byId("transfers").hidden = this.#rows.size === 0;
+        this.#showRows();
         byId("file-input").focus();
+    }
+
+    #showRows(): void {
+        byId("transfers").hidden = this.#rows.size === 0;
+        this.element.classList.toggle("has-rows", this.#rows.size > 0);
     }
 
     async #takeTurn(task: () => Promise<void>): Promise<void> {
