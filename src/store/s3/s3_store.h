@@ -1,0 +1,62 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/metrics.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "loop/event_loop.h"
+#include "store/object_store.h"
+
+namespace kollator::store {
+
+enum class S3AddressStyle : std::uint8_t {
+    kPath,         ///< https://host/bucket/key
+    kVirtualHost,  ///< https://bucket.host/key
+};
+
+struct S3Options {
+    /// "https://s3.eu-central-1.wasabisys.com": scheme, host, optionally a port, nothing else.
+    std::string endpoint;
+    std::string region = "us-east-1";
+    std::string bucket;
+    std::string access_key;
+    std::string secret_key;
+    std::string session_token;  ///< may be empty
+    S3AddressStyle address_style = S3AddressStyle::kPath;
+    std::string ca_file;  ///< PEM; empty: the system's
+
+    std::size_t max_transfers = 64;  ///< requests, connections and easy handles at once, 1 to 1,024
+    std::chrono::milliseconds connect_timeout{5'000};
+    /// A request with almost nothing moving for so long has failed; 1 s at least.
+    std::chrono::seconds stall_timeout{10};
+    /// A request may take this, and the time that its bytes need at min_bytes_per_second.
+    std::chrono::milliseconds request_timeout{15'000};
+    std::uint64_t min_bytes_per_second = 128 << 10;
+
+    int max_attempts = 4;  ///< the first included
+    /// No attempt begins later than this after the first one.
+    std::chrono::milliseconds retry_window{20'000};
+    std::chrono::milliseconds backoff_base{100};
+    std::chrono::milliseconds backoff_cap{5'000};
+
+    MetricsRegistry* metrics = nullptr;  ///< outlives the store
+};
+
+/// kInvalid, with a text that names the option and what is expected. No secret is in it.
+Status validate(const S3Options& options);
+
+/// An S3-compatible object store over libcurl on a thread of its own. `random` (for back-off) is
+/// used on the loop's thread; `loop`, `clock` and `random` outlive the store. kInvalid as
+/// validate() says; nothing is sent yet: probe() tells whether the bucket can be used. Besides the
+/// errors of ObjectStore: stat() cannot tell a missing bucket from a missing object, since the
+/// answer to a HEAD has no body.
+Result<std::unique_ptr<ObjectStore>> make_s3_store(EventLoop& loop, const Clock& clock,
+                                                   Random& random, S3Options options);
+
+}  // namespace kollator::store
