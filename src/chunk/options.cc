@@ -1,0 +1,44 @@
+#include "chunk/options.h"
+
+namespace kollator::chunk {
+
+Tally::Tally(MetricsRegistry& metrics)
+    : hits(metrics, "kollator_chunk_hits_total", "Blobs opened from the cache"),
+      misses(metrics, "kollator_chunk_misses_total", "Blobs that the cache did not have"),
+      fetches(metrics, "kollator_chunk_fetches_total", "GETs begun at the object store"),
+      shared_fetches(metrics, "kollator_chunk_shared_fetches_total",
+                     "Readers that joined a fetch under way"),
+      fetched_bytes(metrics, "kollator_chunk_fetched_bytes_total", "Bytes fetched and verified"),
+      cancelled_fetches(metrics, "kollator_chunk_cancelled_fetches_total",
+                        "Fetches given up because nobody read them any more"),
+      healed_reads(metrics, "kollator_chunk_healed_reads_total",
+                   "Readers that went on from the object store when a cached chunk failed"),
+      verify_failures(metrics, "kollator_chunk_verify_failures_total",
+                      "Objects whose bytes did not match their name"),
+      refused_uploads(metrics, "kollator_chunk_refused_uploads_total",
+                      "Uploads whose bytes did not match their name"),
+      uploads(metrics, "kollator_chunk_uploads_total", "Objects put into the object store"),
+      uploaded_bytes(metrics, "kollator_chunk_uploaded_bytes_total", "Bytes of those"),
+      already_there(metrics, "kollator_chunk_already_there_total",
+                    "Uploads that the object store had already"),
+      served_bytes(metrics, "kollator_chunk_served_bytes_total", "Bytes given to readers") {}
+
+ChunkServiceStats Tally::stats() const {
+    ChunkServiceStats stats;
+    stats.hits = hits.value();
+    stats.misses = misses.value();
+    stats.fetches = fetches.value();
+    stats.shared_fetches = shared_fetches.value();
+    stats.fetched_bytes = fetched_bytes.value();
+    stats.cancelled_fetches = cancelled_fetches.value();
+    stats.healed_reads = healed_reads.value();
+    stats.verify_failures = verify_failures.value();
+    stats.refused_uploads = refused_uploads.value();
+    stats.uploads = uploads.value();
+    stats.uploaded_bytes = uploaded_bytes.value();
+    stats.already_there = already_there.value();
+    stats.served_bytes = served_bytes.value();
+    return stats;
+}
+
+}  // namespace kollator::chunk
