@@ -55,35 +55,40 @@ TEST(SignalingMessage, TakesANullCandidateAsTheEndOfCandidates) {
 }
 
 TEST(SignalingMessage, RefusesWhatIsMalformed) {
-    for (
-        const char* text :
-        {"",
-         "null",
-         "[]",
-         "{}",
-         R"({"type":1})",
-         R"({"type":"x"})",
-         R"({"type":"register"})",
-         R"({"type":"register","role":"king"})",
-         R"({"type":"register","role":"client","id":"no-uuid"})",
-         R"({"type":"register","role":"client","id":5})",
-         R"({"type":"register","role":"worker","id":"a:b","timestamp":1,"token":"","url":"http://h","capacity":1})",
-         R"({"type":"register","role":"worker","id":"a","timestamp":-1,"token":"","url":"http://h","capacity":1})",
-         R"({"type":"register","role":"worker","id":"a","timestamp":1e99,"token":"","url":"http://h","capacity":1})",
-         R"({"type":"register","role":"worker","id":"a","timestamp":1,"token":7,"url":"http://h","capacity":1})",
-         R"({"type":"register","role":"worker","id":"a","timestamp":1,"token":"","url":"javascript:x","capacity":1})",
-         R"({"type":"register","role":"worker","id":"a","timestamp":1,"token":"","url":"http://h","capacity":"1"})",
-         R"({"type":"signal","to":"","data":{"type":"offer","sdp":""}})",
-         R"({"type":"signal","to":"a"})",
-         R"({"type":"signal","to":"a","data":"x"})",
-         R"({"type":"signal","to":"a","data":{"type":"renegotiate"}})",
-         R"({"type":"signal","to":"a","data":{"type":"offer"}})",
-         R"({"type":"signal","to":"a","data":{"type":"candidate","candidate":"x"}})",
-         R"({"type":"signal","to":"a","from":"<>","data":{"type":"offer","sdp":""}})",
-         R"({"type":"status","connections":-1,"cacheBytes":0})",
-         R"({"type":"status"})",
-         R"({"type":"error"})",
-         R"({"type":"registered"})"}) {
+    for (const char* text :
+         {"",
+          "null",
+          "[]",
+          "{}",
+          R"({"type":1})",
+          R"({"type":"x"})",
+          R"({"type":"register"})",
+          R"({"type":"register","role":"king"})",
+          R"({"type":"register","role":"client","id":"no-uuid"})",
+          R"({"type":"register","role":"client","id":5})",
+          R"({"type":"register","role":"worker","id":"a:b","timestamp":1,"token":"",)"
+          R"("url":"http://h","capacity":1})",
+          R"({"type":"register","role":"worker","id":"a","timestamp":-1,"token":"",)"
+          R"("url":"http://h","capacity":1})",
+          R"({"type":"register","role":"worker","id":"a","timestamp":1e99,"token":"",)"
+          R"("url":"http://h","capacity":1})",
+          R"({"type":"register","role":"worker","id":"a","timestamp":1,"token":7,)"
+          R"("url":"http://h","capacity":1})",
+          R"({"type":"register","role":"worker","id":"a","timestamp":1,"token":"",)"
+          R"("url":"javascript:x","capacity":1})",
+          R"({"type":"register","role":"worker","id":"a","timestamp":1,"token":"",)"
+          R"("url":"http://h","capacity":"1"})",
+          R"({"type":"signal","to":"","data":{"type":"offer","sdp":""}})",
+          R"({"type":"signal","to":"a"})",
+          R"({"type":"signal","to":"a","data":"x"})",
+          R"({"type":"signal","to":"a","data":{"type":"renegotiate"}})",
+          R"({"type":"signal","to":"a","data":{"type":"offer"}})",
+          R"({"type":"signal","to":"a","data":{"type":"candidate","candidate":"x"}})",
+          R"({"type":"signal","to":"a","from":"<>","data":{"type":"offer","sdp":""}})",
+          R"({"type":"status","connections":-1,"cacheBytes":0})",
+          R"({"type":"status"})",
+          R"({"type":"error"})",
+          R"({"type":"registered"})"}) {
         const auto message = decode_message(text);
         EXPECT_FALSE(message.ok()) << text;
     }
