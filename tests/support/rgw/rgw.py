@@ -280,6 +280,8 @@ class Cluster:
             gateway.wait()
         elif word == "stop":
             gateway.send_signal(signal.SIGSTOP)
+            # Its threads go on until one of them has been scheduled and stops the others.
+            os.waitid(os.P_PID, gateway.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         elif word == "cont":
             gateway.send_signal(signal.SIGCONT)
         elif word == "start":
