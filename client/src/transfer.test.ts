@@ -26,11 +26,7 @@ beforeEach(() => {
 afterEach(() => client.close());
 
 function sampleFile(sizeBytes: number): Bytes {
-    const bytes = new Uint8Array(sizeBytes);
-    for (let i = 0; i < sizeBytes; i++) {
-        bytes[i] = (i * 13 + (i >> 9) + (i >> 20) * 7) & 0xff;
-    }
-    return bytes;
+    return Uint8Array.from({ length: sizeBytes }, (_, i) => (i * 13 + (i >> 9) + (i >> 20) * 7) & 0xff);
 }
 
 function ofKind(kind: ErrorKind): (error: unknown) => boolean {

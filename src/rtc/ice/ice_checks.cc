@@ -22,11 +22,10 @@ void IceAgent::trigger(CandidatePair& pair) {
 }
 
 /// The triggered before the ordinary, among equals the highest priority.
-CandidatePair* IceAgent::next_waiting(TimePoint now) {
+CandidatePair* IceAgent::next_waiting() {
     CandidatePair* next = nullptr;
     for (const auto& pair : pairs_) {
-        const std::optional<TimePoint> when = due(*pair);
-        if (!when || *when > now) continue;
+        if (!pair->triggered && pair->state != PairState::kWaiting) continue;
         const bool better = next == nullptr || pair->triggered > next->triggered ||
                             (pair->triggered == next->triggered && pair->priority > next->priority);
         if (better) next = pair.get();
@@ -34,17 +33,10 @@ CandidatePair* IceAgent::next_waiting(TimePoint now) {
     return next;
 }
 
-std::optional<TimePoint> IceAgent::due(const CandidatePair& pair) const {
-    if (pair.triggered) return TimePoint();
-    // RFC 8445 8.1.2: with a pair selected, the waiting ones are of no interest any more.
-    if (pair.state != PairState::kWaiting || selected_ != nullptr) return std::nullopt;
-    return options_.ordinary_checks_from;
-}
-
 // RFC 8445 6.1.4.2.
 void IceAgent::send_next_check(TimePoint now) {
     if (!remote_ || (last_check_at_ && now < *last_check_at_ + kPacing)) return;
-    CandidatePair* const pair = next_waiting(now);
+    CandidatePair* const pair = next_waiting();
     if (pair == nullptr) return;
     last_check_at_ = now;
     pair->triggered = false;

@@ -26,7 +26,7 @@ struct Slot {
     curl_slist* headers = nullptr;
     std::shared_ptr<Exchange> exchange;
     std::size_t upload_offset = 0;
-    bool body_came = false;
+    EventLoop* loop = nullptr;
     std::atomic<std::uint64_t>* downloaded_bytes = nullptr;
     char error[CURL_ERROR_SIZE] = {};
 
@@ -49,9 +49,13 @@ std::size_t on_header(char* data, std::size_t, std::size_t size_bytes, void* use
 
 std::size_t on_body(char* data, std::size_t, std::size_t size_bytes, void* user) noexcept {
     auto& slot = *static_cast<Slot*>(user);
-    slot.body_came = true;
     slot.downloaded_bytes->fetch_add(size_bytes, std::memory_order_relaxed);
-    return slot.exchange->take_body(as_bytes({data, size_bytes})) ? size_bytes : 0;
+    if (!slot.exchange->take_body(as_bytes({data, size_bytes}))) return 0;
+    // Here and not after curl_multi_perform(), which may read a whole body at once.
+    if (slot.exchange->progress_due()) {
+        slot.loop->post([exchange = slot.exchange] { exchange->report_progress(); });
+    }
+    return size_bytes;
 }
 
 std::size_t on_upload(char* data, std::size_t size, std::size_t count, void* user) noexcept {
@@ -149,7 +153,6 @@ void set_up(Slot& slot, const HttpTransfersOptions& options) {
     curl_slist_free_all(slot.headers);
     slot.headers = nullptr;
     slot.upload_offset = 0;
-    slot.body_came = false;
     slot.error[0] = '\0';
     // Without it libcurl waits a second for a "100 Continue" that some servers never send.
     slot.headers = curl_slist_append(slot.headers, "Expect:");
@@ -228,7 +231,6 @@ struct HttpTransfers::Impl {
             obey();
             int running = 0;
             KOLLATOR_CHECK(curl_multi_perform(multi, &running) == CURLM_OK);
-            report_progress();
             collect();
             KOLLATOR_CHECK(curl_multi_poll(multi, nullptr, 0, kPollMs, nullptr) == CURLM_OK);
         }
@@ -254,6 +256,7 @@ struct HttpTransfers::Impl {
         auto slot = std::move(idle.back());
         idle.pop_back();
         slot->exchange = std::move(exchange);
+        slot->loop = &loop;
         slot->downloaded_bytes = &downloaded_bytes;
         set_up(*slot, options);
         KOLLATOR_CHECK(curl_multi_add_handle(multi, slot->easy) == CURLM_OK);
@@ -271,15 +274,6 @@ struct HttpTransfers::Impl {
             std::swap(slot, busy.back());
             busy.pop_back();
             return;
-        }
-    }
-
-    void report_progress() {
-        for (const auto& slot : busy) {
-            if (!slot->body_came) continue;
-            slot->body_came = false;
-            if (!slot->exchange->progress_due()) continue;
-            loop.post([exchange = slot->exchange] { exchange->report_progress(); });
         }
     }
 
