@@ -50,12 +50,12 @@ check-all: check ## and the sanitizers, interoperability, and a minute for each 
 	@cd build/tsan && $(CTEST) --label-regex '^(unit|sim|integration)$$'
 	@$(MAKE) fuzz
 
-bench: packages-build ## the table of docs/performance.md, measured here
+bench: build ## the tables of docs/performance.md, measured here
 	@tools/install-packages.sh bench
 	@$(MAKE) node-modules
-	@cmake --preset release -DKOLLATOR_BENCH=ON
-	@cmake --build $(RELEASE) --parallel $(JOBS)
-	@KOLLATOR_BIN=$(CURDIR)/$(KOLLATOR) node_modules/.bin/node bench/run.mjs
+	@for script in bench/*_bench.mjs; do \
+	    KOLLATOR_BIN=$(CURDIR)/$(KOLLATOR) node_modules/.bin/node "$$script"; \
+	done
 
 fuzz: packages-build ## each fuzzer for FUZZ_SECONDS (60)
 	@tools/install-packages.sh fuzz

@@ -26,7 +26,11 @@ beforeEach(() => {
 afterEach(() => client.close());
 
 function sampleFile(sizeBytes: number): Bytes {
-    return Uint8Array.from({ length: sizeBytes }, (_, i) => (i * 13 + (i >> 9) + (i >> 20) * 7) & 0xff);
+    const bytes = new Uint8Array(sizeBytes);
+    for (let i = 0; i < sizeBytes; i++) {
+        bytes[i] = (i * 13 + (i >> 9) + (i >> 20) * 7) & 0xff;
+    }
+    return bytes;
 }
 
 function ofKind(kind: ErrorKind): (error: unknown) => boolean {

@@ -1,6 +1,10 @@
 /**
  * The page with a worker in memory behind real data channels, to work on web/ without building the
- * worker: dev_server <folder of the built page> <port>
+ * worker. From the root of the source tree, after a build of the page:
+ *
+ *     esbuild client/testing/dev_server.ts --bundle --platform=node --format=esm \
+ *         --packages=external --outfile=build/dev_server.mjs
+ *     node_modules/.bin/node build/dev_server.mjs build/dev/web/dist 8080
  */
 import { createReadStream } from "node:fs";
 import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
@@ -22,6 +26,10 @@ const contentTypes = new Map([
     [".css", "text/css; charset=utf-8"],
     [".svg", "image/svg+xml"],
 ]);
+
+const contentSecurityPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src *; " +
+    "worker-src 'self'";
 
 async function answerOffer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let sdp = "";
@@ -63,7 +71,7 @@ createServer((request, response) => {
     } else {
         const file = join(folder, normalize(path === "/" ? "/index.html" : path));
         response.setHeader("Content-Type", contentTypes.get(extname(file)) ?? "text/plain");
-        response.setHeader("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src *; worker-src 'self'; manifest-src 'self'");
+        response.setHeader("Content-Security-Policy", contentSecurityPolicy);
         createReadStream(file)
             .on("error", () => response.writeHead(404).end())
             .pipe(response);

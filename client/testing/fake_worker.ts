@@ -170,9 +170,7 @@ class Reply {
     }
 
     body(body: Bytes, flags = 0): void {
-        const message = { type: this.#type, requestId: this.#requestId, body };
-        this.#wire
-            .send(encodeMessage({ ...message, flags: flags | Flag.response }))
-            .catch(() => {});
+        const head = { type: this.#type, requestId: this.#requestId, flags: flags | Flag.response };
+        this.#wire.send(encodeMessage(head, body)).catch(() => {});
     }
 }

@@ -15,7 +15,7 @@ constexpr std::uint32_t kHoldBackBytes = 64 * 1024;
 /// Less than this is not given out while more is on its way.
 constexpr std::size_t kMinSliceBytes = 16 * 1024;
 /// Cache, fetch, cache, fetch: by then something is out of order.
-constexpr unsigned kMaxSources = 6;
+constexpr unsigned kMaxSourceChanges = 8;
 
 }  // namespace
 
@@ -47,7 +47,7 @@ BlobReader::~BlobReader() {
 
 void BlobReader::join_fetch() {
     first_generation_ = 0;
-    if (++sources_ > kMaxSources) {
+    if (++source_changes_ > kMaxSourceChanges) {
         error_ = make_error(ErrorCode::kUnavailable, "no source gave the whole of " + key_.path());
         return;
     }
@@ -114,11 +114,10 @@ BlobReader::Piece BlobReader::next(std::uint32_t max_bytes) {
 /// Tries to fill the window, from one source after the other. An error ends the request.
 Status BlobReader::step() {
     while (!window_ && !error_ && (cached_ || fetch_)) {
-        const auto* source_before = cached_ ? static_cast<void*>(cached_.get()) : fetch_.get();
+        const unsigned before = source_changes_;
         const Status status = cached_ ? step_cached() : step_fetch();
         if (!status) return status;
-        const auto* source_now = cached_ ? static_cast<void*>(cached_.get()) : fetch_.get();
-        if (source_now == source_before) return {};
+        if (source_changes_ == before) return {};
     }
     return {};
 }
@@ -174,6 +173,7 @@ Status BlobReader::step_fetch() {
         case FetchState::kKept:
             leave_fetch();
             cached_ = kind_->find_again(key_);
+            ++source_changes_;
             if (!cached_) join_fetch();
             return {};
         case FetchState::kVerified:

@@ -68,7 +68,7 @@ class BlobReader final : public Reader, private FetchReader {
     std::uint32_t position_ = 0;
     std::uint32_t end_ = 0;
     unsigned first_generation_ = 0;  // of fetch_, from which bytes were given; 0: none yet
-    unsigned sources_ = 0;           // tried
+    unsigned source_changes_ = 0;
     bool has_bytes_ = false;
     bool reading_ = false;  // cached_->read() is under way
     bool waiting_ = false;  // next() gave nothing: on_ready is owed

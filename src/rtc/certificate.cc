@@ -37,6 +37,7 @@ Error openssl_error(const char* what) {
 
 bool set_serial(X509* certificate) {
     std::uint8_t raw[kSerialBytes];
+    // check: allow(purity) OpenSSL draws the key from the same source; no test depends on either
     if (RAND_bytes(raw, sizeof(raw)) != 1) return false;
     raw[0] = static_cast<std::uint8_t>((raw[0] & 0x7f) | 0x40);  // positive, and never zero
     const BignumPtr number(BN_bin2bn(raw, sizeof(raw), nullptr));

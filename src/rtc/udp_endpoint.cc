@@ -17,6 +17,11 @@ const log::Logger kLog("rtc");
 constexpr std::size_t kMaxMessageBytes = 262144;
 // Addresses of one peer that lead to it; a browser has some, one for each of its interfaces.
 constexpr std::size_t kMaxRoutesPerPeer = 32;
+// A peer's checks reach us as soon as it has the answer, and ours follow at once; checks of our own
+// accord are for the case that we are behind a NAT. Sent at once they would arrive before the
+// answer: libdatachannel 0.24 on the same machine then ends its handshake before it has stored our
+// fingerprint, and fails it.
+constexpr Duration kOrdinaryChecksAfter = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -79,6 +84,7 @@ PeerOptions UdpEndpoint::peer_options(const Offer& offer) {
     options.ice.transaction_prefix = static_cast<std::uint32_t>(options.id) ^ transaction_secret_;
     options.ice.ipv6 = socket_->local_address().ip.is_v6();
     options.ice.consent_timeout = options_.consent_timeout;
+    options.ice.ordinary_checks_from = clock_.now() + kOrdinaryChecksAfter;
     options.remote_ice = offer.ice;
     options.connect_timeout = options_.connect_timeout;
 

@@ -53,10 +53,12 @@ const validJson = (name, type, flags, requestId, value) => {
 };
 
 validJson('hello from a client', Type.HELLO, 0, 1,
-  { version: 1, role: 'client', id: '7b0c2f3e-0000-4000-8000-000000000001', accept: ['deflate-raw'], agent: 'kollator-web/0.1' });
+  { version: 1, role: 'client', id: '7b0c2f3e-0000-4000-8000-000000000001', accept: ['deflate-raw'],
+    agent: 'kollator-web/0.1' });
 validJson('hello with the least', Type.HELLO, 0, 0, { version: 1, role: 'client' });
 validJson('hello from a worker', Type.HELLO, Flag.RESPONSE, 1,
-  { version: 1, role: 'worker', id: 'worker-001', accept: [], agent: 'kollator/0.1 "größer"', maxChunkBytes: 5242880, features: ['metadata'] });
+  { version: 1, role: 'worker', id: 'worker-001', accept: [],
+    agent: 'kollator/0.1 "größer"', maxChunkBytes: 5242880, features: ['metadata'] });
 
 valid('request of a whole chunk', Type.CHUNK_REQUEST, 0, 2,
   [hex(abcHash), u32(0), u32(0)], { hash: abcHash, offset: 0, length: 0 });

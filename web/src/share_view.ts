@@ -1,7 +1,7 @@
 /** Sharing: the drop zone and the list of uploads. */
 import { byId, part, setText } from "./dom.ts";
 import { formatBytes } from "./format.ts";
-import { listUnfinished } from "./unfinished.ts";
+import { forgetUnfinished, listUnfinished } from "./unfinished.ts";
 import { type UploadContext, UploadRow } from "./upload_row.ts";
 
 /** Two share the line well: one hashes and asks while the other sends. */
@@ -104,6 +104,11 @@ export class ShareView {
         });
         part(section, "list").replaceChildren(...items);
         section.hidden = items.length === 0;
+        part(section, "forget").addEventListener("click", () => {
+            listUnfinished().forEach(forgetUnfinished);
+            section.hidden = true;
+            byId("file-input").focus();
+        });
     }
 }
 

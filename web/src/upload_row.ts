@@ -24,6 +24,15 @@ type State = "waiting" | "running" | "done" | "failed";
 
 const paintEveryMs = 200;
 
+function storedWords(skippedBytes: number, sizeBytes: number): string {
+    if (skippedBytes === 0) {
+        return "Stored and checked. The link is ready.";
+    }
+    return skippedBytes === sizeBytes
+        ? "It was all there already. The link is ready."
+        : `Stored and checked; ${formatBytes(skippedBytes)} were there already. The link is ready.`;
+}
+
 export class UploadRow {
     readonly element = clone("row-template");
     readonly #file: File;
@@ -158,11 +167,7 @@ export class UploadRow {
         this.#enter("done");
         setBar(part(this.element, "bar"), 1);
         const skipped = this.#progress?.skippedBytes ?? 0;
-        this.#say(
-            skipped > 0 && skipped === size
-                ? "It was all there already. The link is ready."
-                : "Stored and checked. The link is ready.",
-        );
+        this.#say(storedWords(skipped, size));
         const link = formatLink(location.origin, { infoHash: result.infoHash, name });
         const field = part<HTMLInputElement>(this.element, "link");
         field.value = link;

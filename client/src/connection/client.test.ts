@@ -15,6 +15,7 @@ function clientOf(network: FakeNetwork, options: Partial<ClientOptions> = {}): K
     client = new KollatorClient({
         frontUrl: "http://front/",
         platform: network.platform(),
+        giveUpAfterMs: 3000,
         onState: (state) => states.push(state),
         ...options,
     });

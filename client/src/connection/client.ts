@@ -31,8 +31,8 @@ export interface RunOptions {
     onTrouble?: ((error: KollatorError) => void) | undefined;
 }
 
-const reconnectBackOff: BackOff = { firstMs: 500, longestMs: 15_000 };
-const retryBackOff: BackOff = { firstMs: 500, longestMs: 10_000 };
+const reconnectBackOff: BackOff = { firstMs: 250, longestMs: 15_000 };
+const retryBackOff: BackOff = { firstMs: 250, longestMs: 10_000 };
 const helloTimeoutMs = 10_000;
 /** A connection that ended sooner counts as a failure: else a broken worker is called in a loop. */
 const stableAfterMs = 10_000;

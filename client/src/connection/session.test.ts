@@ -145,7 +145,7 @@ function fragmentOf(request: Bytes, total: number, offset: number, data: Bytes):
     const body = encodeFragment({ total, offset, data });
     const more = offset + data.length < total ? Flag.more : 0;
     const flags = Flag.response | more;
-    return encodeMessage({ type: MessageType.chunkResponse, flags, requestId, body });
+    return encodeMessage({ type: MessageType.chunkResponse, flags, requestId }, body);
 }
 
 test("fragments are put in their place in whatever order they come", async () => {
@@ -175,7 +175,7 @@ test("a compressed answer was not agreed", async () => {
         const { requestId } = decodeMessage(request);
         const flags = Flag.response | Flag.compressed;
         const body = new Uint8Array([3, 0]);
-        return [encodeMessage({ type: MessageType.chunkStat, flags, requestId, body })];
+        return [encodeMessage({ type: MessageType.chunkStat, flags, requestId }, body)];
     });
     await assert.rejects(session.stat([new Uint8Array(32)]), ofKind("protocol"));
 });

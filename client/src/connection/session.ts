@@ -236,9 +236,9 @@ export class Session {
             }
             const data = bytes.subarray(offset, offset + step);
             const last = offset + step >= bytes.length;
-            const body = concatBytes([hash, encodeFragmentHead(bytes.length, offset), data]);
-            const flags = last ? 0 : Flag.more;
-            await this.#wire.send(encodeMessage({ type, flags, requestId: id, body }), signal);
+            const head = { type, flags: last ? 0 : Flag.more, requestId: id };
+            const place = encodeFragmentHead(bytes.length, offset);
+            await this.#wire.send(encodeMessage(head, hash, place, data), signal);
             onSent?.(data.length);
         }
     }
@@ -249,10 +249,8 @@ export class Session {
         const answer = this.#expect(id, call.take);
         try {
             const { type, body } = call;
-            await this.#wire.send(
-                encodeMessage({ type, flags: 0, requestId: id, body }),
-                call.signal,
-            );
+            const message = encodeMessage({ type, flags: 0, requestId: id }, body);
+            await this.#wire.send(message, call.signal);
             return await abortable(answer.promise, call.signal);
         } catch (error) {
             this.#forget(id, call.signal);
@@ -354,16 +352,15 @@ export class Session {
         const body = new Uint8Array([0, 8, 0, 0, 0, 0]);
         const flags = Flag.response | Flag.error;
         const { type, requestId } = message;
-        this.#wire.send(encodeMessage({ type, flags, requestId, body })).catch(() => {});
+        this.#wire.send(encodeMessage({ type, flags, requestId }, body)).catch(() => {});
     }
 
     /** After a request was given up: tells the worker so that it stops working for it. */
     #forget(id: number, signal: AbortSignal | undefined): void {
         const known = this.#pending.delete(id);
         if (this.#open && (known || signal?.aborted)) {
-            const body = new Uint8Array();
-            const type = MessageType.cancel;
-            this.#wire.send(encodeMessage({ type, flags: 0, requestId: id, body })).catch(() => {});
+            const head = { type: MessageType.cancel, flags: 0, requestId: id };
+            this.#wire.send(encodeMessage(head)).catch(() => {});
         }
     }
 

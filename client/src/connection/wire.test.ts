@@ -84,6 +84,19 @@ test("whoever waits for room learns that the channel is gone, and so does the se
     assert.ok(channel.closed);
 });
 
+test("a channel that refuses a message is given up, so that nobody waits for it", async () => {
+    const channel = new StuckChannel();
+    channel.send = () => {
+        throw new DOMException("full", "OperationError");
+    };
+    const wire = wireOver(channel);
+    let reason = "";
+    wire.onclose = (text) => (reason = text);
+    await assert.rejects(wire.send(new Uint8Array(1)), (error) => isKind(error, "connection-lost"));
+    assert.equal(reason, "the channel takes no more");
+    assert.ok(channel.closed);
+});
+
 test("text messages are told from binary ones", () => {
     const channel = new StuckChannel();
     const wire = wireOver(channel);

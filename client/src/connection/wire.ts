@@ -73,9 +73,9 @@ export class DataChannelWire implements Wire {
         try {
             this.#channel.send(message);
         } catch (error) {
-            throw new KollatorError("connection-lost", "the channel takes no more", {
-                cause: error,
-            });
+            const reason = "the channel takes no more";
+            this.#close(reason);
+            throw new KollatorError("connection-lost", reason, { cause: error });
         }
         this.#wake();
     }

@@ -27,13 +27,23 @@ export class MalformedMessage extends Error {
     }
 }
 
-/** The header and the body in one buffer: a data channel takes no list of parts. */
-export function encodeMessage(message: Message): Bytes {
-    const bytes = new Uint8Array(headerBytes + message.body.length);
-    bytes[0] = message.type;
-    bytes[1] = message.flags;
-    new DataView(bytes.buffer).setUint32(2, message.requestId);
-    bytes.set(message.body, headerBytes);
+export type MessageHead = Omit<Message, "body">;
+
+/**
+ * The header and a body of several parts in one buffer: a data channel takes no list of parts, and
+ * so the bytes of an upload are copied once.
+ */
+export function encodeMessage(head: MessageHead, ...bodyParts: Uint8Array[]): Bytes {
+    const bodyBytes = bodyParts.reduce((sum, part) => sum + part.length, 0);
+    const bytes = new Uint8Array(headerBytes + bodyBytes);
+    bytes[0] = head.type;
+    bytes[1] = head.flags;
+    new DataView(bytes.buffer).setUint32(2, head.requestId);
+    let offset = headerBytes;
+    for (const part of bodyParts) {
+        bytes.set(part, offset);
+        offset += part.length;
+    }
     return bytes;
 }
 

@@ -213,8 +213,8 @@ std::optional<TimePoint> IceAgent::next_timeout() const {
     };
     for (const auto& pair : pairs_) {
         if (pair->check) consider(pair->check->resend_at);
-        const bool due = pair->triggered || pair->state == PairState::kWaiting;
-        if (due && remote_) consider(last_check_at_ ? *last_check_at_ + kPacing : TimePoint());
+        const std::optional<TimePoint> when = remote_ ? due(*pair) : std::nullopt;
+        if (when) consider(last_check_at_ ? std::max(*when, *last_check_at_ + kPacing) : *when);
     }
     if (consent_) consider(std::min(consent_->next_check(), consent_->expires()));
     return next;

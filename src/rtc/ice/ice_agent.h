@@ -33,6 +33,9 @@ struct IceOptions {
     std::uint32_t transaction_prefix = 0;
     bool ipv6 = true;  ///< whether the socket can send to v6 addresses
     Duration consent_timeout = std::chrono::seconds(12);
+    /// Until then only checks of the peer make us send ours. An answerer that can be reached gives
+    /// the peer time to get the answer.
+    TimePoint ordinary_checks_from{};
 };
 
 struct IceDatagram {
@@ -127,7 +130,9 @@ class IceAgent {
     CandidatePair* find_transaction(const TransactionId& transaction);
     CandidatePair* add_pair(const IcePath& path, std::uint32_t remote_priority);
     bool make_room();
-    CandidatePair* next_waiting();
+    CandidatePair* next_waiting(TimePoint now);
+    /// When the next check of this pair may begin, as far as only the pair is asked.
+    std::optional<TimePoint> due(const CandidatePair& pair) const;
     void trigger(CandidatePair& pair);
     void switch_role(IceRole role);
     std::uint32_t local_priority(const IcePath& path) const;

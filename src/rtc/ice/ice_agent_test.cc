@@ -458,6 +458,26 @@ TEST_F(ScriptedPeer, IsCheckedAtAPaceThatIsBounded) {
     }
 }
 
+TEST_F(ScriptedPeer, IsGivenTimeToBegin) {
+    IceOptions patient = options(IceRole::kControlled, kWorkerCredentials);
+    patient.ordinary_checks_from = clock_.now() + seconds(1);
+    IceAgent agent(patient, random_);
+    agent.set_remote_credentials(kPeerCredentials);
+    agent.add_remote_candidate(host(address("198.51.100.9", 9)));
+    agent.handle_timeout(clock_.now());
+    EXPECT_FALSE(agent.poll_output());
+    EXPECT_EQ(agent.next_timeout(), patient.ordinary_checks_from);
+    // What a check of the peer triggers does not wait.
+    StunBuilder builder = request();
+    agent.handle_datagram(clock_.now(), {kWorker.ip, kPeer}, signed_request(builder));
+    EXPECT_TRUE(agent.poll_output());
+    EXPECT_TRUE(agent.poll_output());
+    clock_.advance(seconds(1));
+    agent.handle_timeout(clock_.now());
+    const auto out = agent.poll_output();
+    ASSERT_TRUE(out);
+}
+
 TEST_F(ScriptedPeer, IsGivenUpAfterSevenTransmissions) {
     agent_.add_remote_candidate(host(kPeer));
     int sent = 0;

@@ -22,10 +22,11 @@ void IceAgent::trigger(CandidatePair& pair) {
 }
 
 /// The triggered before the ordinary, among equals the highest priority.
-CandidatePair* IceAgent::next_waiting() {
+CandidatePair* IceAgent::next_waiting(TimePoint now) {
     CandidatePair* next = nullptr;
     for (const auto& pair : pairs_) {
-        if (!pair->triggered && pair->state != PairState::kWaiting) continue;
+        const std::optional<TimePoint> when = due(*pair);
+        if (!when || *when > now) continue;
         const bool better = next == nullptr || pair->triggered > next->triggered ||
                             (pair->triggered == next->triggered && pair->priority > next->priority);
         if (better) next = pair.get();
@@ -33,10 +34,17 @@ CandidatePair* IceAgent::next_waiting() {
     return next;
 }
 
+std::optional<TimePoint> IceAgent::due(const CandidatePair& pair) const {
+    if (pair.triggered) return TimePoint();
+    // RFC 8445 8.1.2: with a pair selected, the waiting ones are of no interest any more.
+    if (pair.state != PairState::kWaiting || selected_ != nullptr) return std::nullopt;
+    return options_.ordinary_checks_from;
+}
+
 // RFC 8445 6.1.4.2.
 void IceAgent::send_next_check(TimePoint now) {
     if (!remote_ || (last_check_at_ && now < *last_check_at_ + kPacing)) return;
-    CandidatePair* const pair = next_waiting();
+    CandidatePair* const pair = next_waiting(now);
     if (pair == nullptr) return;
     last_check_at_ = now;
     pair->triggered = false;

@@ -21,6 +21,10 @@ namespace {
 constexpr std::array<std::uint16_t, 2> kNotifications = {SCTP_ASSOC_CHANGE,
                                                          SCTP_STREAM_RESET_EVENT};
 
+constexpr std::size_t kCommonHeaderBytes = 12;
+/// Of one packet in a row; then the peer is gone. RFC 9260 16: Association.Max.Retrans.
+constexpr std::uint16_t kMaxRetransmissions = 10;
+
 sockaddr_conn address_of(void* handle, std::uint16_t port) {
     sockaddr_conn address{};
     address.sconn_family = AF_CONN;
@@ -117,6 +121,9 @@ bool UsrsctpAssociation::configure() {
     const std::size_t whole = options_.max_message_bytes + 1;
     const std::size_t receive_bytes = std::max(options_.receive_buffer_bytes, 2 * whole);
 
+    sctp_assocparams patience{};
+    patience.sasoc_asocmaxrxt = kMaxRetransmissions;
+
     const int on = 1;
     for (const std::uint16_t notification : kNotifications) {
         if (!subscribe(notification)) return false;
@@ -127,6 +134,7 @@ bool UsrsctpAssociation::configure() {
            set_option(IPPROTO_SCTP, SCTP_PARTIAL_DELIVERY_POINT, as_int(whole)) &&
            set_option(IPPROTO_SCTP, SCTP_NODELAY, on) &&
            set_option(IPPROTO_SCTP, SCTP_INITMSG, streams) &&
+           set_option(IPPROTO_SCTP, SCTP_ASSOCINFO, patience) &&
            set_option(IPPROTO_SCTP, SCTP_ENABLE_STREAM_RESET, resets);
 }
 
@@ -137,7 +145,11 @@ bool UsrsctpAssociation::set_path_mtu() {
     // RFC 8261 5: no path MTU discovery of SCTP's own below DTLS. Heartbeats: ICE's consent checks
     // tell whether the path lives (RFC 7675).
     path.spp_flags = SPP_PMTUD_DISABLE | SPP_HB_DISABLE;
-    path.spp_pathmtu = static_cast<std::uint32_t>(options_.mtu_bytes);
+    // There is one path. Were it given up before the association is, new data would wait for a
+    // heartbeat's answer that never comes.
+    path.spp_pathmaxrxt = 2 * kMaxRetransmissions;
+    // Over AF_CONN usrsctp counts its common header beside the path MTU.
+    path.spp_pathmtu = static_cast<std::uint32_t>(options_.mtu_bytes - kCommonHeaderBytes);
     return set_option(IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, path);
 }
 

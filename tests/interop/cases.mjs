@@ -1,0 +1,302 @@
+// What every offerer must be able to do with our endpoint. Written against the W3C API and nothing
+// else, so that the same code runs in Node, with any WebRTC package, and inside a browser.
+//
+// A case gets {RTCPeerConnection, signal, scale}: `signal` reaches the echo server (offer,
+// candidate, event, close, stats), `scale` is the share of the bulk cases' bytes that this offerer
+// is asked to carry.
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+function check(condition, what) {
+    if (!condition) throw new Error(what);
+}
+
+/** Fails after a while instead of waiting for ever. */
+function within(promise, ms, what) {
+    let timer;
+    const late = new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`${what}: not within ${ms} ms`)), ms);
+    });
+    return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** A channel with its messages in a queue, so that none is missed. */
+class Channel {
+    constructor(raw) {
+        this.raw = raw;
+        this.messages = [];
+        this.takers = [];
+        raw.binaryType = "arraybuffer";
+        raw.onmessage = ({ data }) => {
+            const message = typeof data === "string" ? data : new Uint8Array(data);
+            const taker = this.takers.shift();
+            if (taker) taker(message);
+            else this.messages.push(message);
+        };
+        this.open = within(
+            new Promise((resolve) => {
+                if (raw.readyState === "open") resolve();
+                raw.onopen = resolve;
+            }),
+            30_000,
+            `channel ${raw.label} open`,
+        );
+        this.closed = new Promise((resolve) => (raw.onclose = resolve));
+        this.open.catch(() => {});
+    }
+
+    next(ms = 60_000) {
+        const message = this.messages.length
+            ? Promise.resolve(this.messages.shift())
+            : new Promise((resolve) => this.takers.push(resolve));
+        return within(message, ms, `message on ${this.raw.label}`);
+    }
+}
+
+function gathered(pc) {
+    return new Promise((resolve) => {
+        const look = () => pc.iceGatheringState === "complete" && resolve();
+        pc.addEventListener("icegatheringstatechange", look);
+        look();
+    });
+}
+
+/** Connects with the channels that `labels` names: {label: options}. */
+async function connect({ RTCPeerConnection, signal }, labels, change = (sdp) => sdp) {
+    const pc = new RTCPeerConnection({ iceServers: [] });
+    const channels = {};
+    for (const [label, options] of Object.entries(labels)) {
+        channels[label] = new Channel(pc.createDataChannel(label, options));
+    }
+    await pc.setLocalDescription(await pc.createOffer());
+    await within(gathered(pc), 30_000, "gathering");
+    const answered = await signal.offer(change(pc.localDescription.sdp));
+    check(answered.answer, `refused: ${answered.error}`);
+    await pc.setRemoteDescription({ type: "answer", sdp: answered.answer });
+    return { pc, peer: answered.peer, channels, channel: channels[Object.keys(labels)[0]] };
+}
+
+function pattern(size, seed) {
+    const bytes = new Uint8Array(size);
+    for (let i = 0; i < size; ++i) bytes[i] = (seed + i * 7 + (i >> 8)) & 0xff;
+    return bytes;
+}
+
+function equal(a, b) {
+    if (a.length !== b.length) return false;
+    for (let i = 0; i < a.length; ++i) if (a[i] !== b[i]) return false;
+    return true;
+}
+
+export const cases = {
+    async "echoes messages of 1 to 262,144 bytes, ordered and unordered"(env) {
+        const { pc, channels } = await connect(env, { ordered: {}, unordered: { ordered: false } });
+        for (const channel of Object.values(channels)) {
+            await channel.open;
+            for (const size of [1, 1_200, 65_536, 262_144]) {
+                const sent = pattern(size, size);
+                channel.raw.send(sent);
+                check(equal(await channel.next(), sent), `${size} bytes came back changed`);
+            }
+        }
+        pc.close();
+    },
+
+    async "opens several channels with what they are called"(env) {
+        const { pc, peer, channels } = await connect(env, {
+            kollator: { protocol: "kollator.v1" },
+            "zweiter Kanal ✓": { ordered: false },
+            third: {},
+            fourth: {},
+        });
+        const seen = new Map();
+        for (let i = 0; i < 4; ++i) {
+            const event = await env.signal.event(peer, "channel");
+            seen.set(event.label, event);
+        }
+        check(seen.get("kollator").protocol === "kollator.v1", "protocol");
+        check(seen.get("kollator").ordered === true, "ordered");
+        check(seen.get("zweiter Kanal ✓").ordered === false, "unordered");
+        await Promise.all(Object.values(channels).map((channel) => channel.open));
+        const all = Object.entries(channels);
+        for (let turn = 0; turn < 10; ++turn) {
+            all.forEach(([label, channel]) => channel.raw.send(pattern(999, label.length)));
+        }
+        for (const [label, channel] of all) {
+            for (let turn = 0; turn < 10; ++turn) {
+                check(equal(await channel.next(), pattern(999, label.length)), `echo on ${label}`);
+            }
+        }
+        pc.close();
+    },
+
+    async "receives 100 MB, in order, with nothing missing"(env) {
+        const count = Math.round((100 * MIB * env.scale) / (64 * KIB));
+        const { pc, channel } = await connect(env, { [`source:${count}:65536`]: {} });
+        const began = performance.now();
+        for (let index = 0; index < count; ++index) {
+            const message = await channel.next();
+            check(message.length === 65_536, `message ${index} has ${message.length} bytes`);
+            const number = new DataView(message.buffer, message.byteOffset).getUint32(0);
+            check(number === index, `message ${number} came as ${index}`);
+            for (let i = 0; i < 65_532; i += 97) {
+                check(message[i + 4] === ((index + i) & 0xff), `message ${index}, byte ${i}`);
+            }
+        }
+        pc.close();
+        return `${rate(count * 65_536, began)} received`;
+    },
+
+    async "sends 100 MB with back-pressure"(env) {
+        const count = Math.round((100 * MIB * env.scale) / (64 * KIB));
+        const { pc, channel } = await connect(env, { [`sink:${count * 65_536}`]: {} });
+        await channel.open;
+        const began = performance.now();
+        const block = pattern(65_536, 1);
+        channel.raw.bufferedAmountLowThreshold = 512 * KIB;
+        for (let index = 0; index < count; ++index) {
+            while (channel.raw.bufferedAmount > MIB) {
+                await new Promise((resolve) => {
+                    // Not every package tells when the threshold is reached.
+                    const timer = setTimeout(resolve, 20);
+                    channel.raw.onbufferedamountlow = () => {
+                        clearTimeout(timer);
+                        resolve();
+                    };
+                });
+            }
+            channel.raw.send(block);
+        }
+        const total = await channel.next(120_000);
+        const bytes = Number(new DataView(total.buffer, total.byteOffset).getBigUint64(0));
+        check(bytes === count * 65_536, `${bytes} bytes arrived`);
+        pc.close();
+        return `${rate(bytes, began)} sent`;
+    },
+
+    async "closes a channel while another lives on"(env) {
+        const { pc, peer, channels } = await connect(env, { first: {}, second: {} });
+        await Promise.all([channels.first.open, channels.second.open]);
+        channels.first.raw.send(pattern(10, 1));
+        await channels.first.next();
+        channels.first.raw.close();
+        const event = await env.signal.event(peer, "channel-closed");
+        check(event.label === "first", `${event.label} closed`);
+        channels.second.raw.send(pattern(10, 2));
+        check(equal(await channels.second.next(), pattern(10, 2)), "second");
+        // The stream is free again.
+        const third = new Channel(pc.createDataChannel("third"));
+        await third.open;
+        third.raw.send(pattern(10, 3));
+        check(equal(await third.next(), pattern(10, 3)), "third");
+        pc.close();
+    },
+
+    async "sees the worker close a channel"(env) {
+        const { pc, channels } = await connect(env, { close: {}, other: {} });
+        await Promise.all([channels.close.open, channels.other.open]);
+        channels.close.raw.send(pattern(1, 1));
+        await within(channels.close.closed, 30_000, "closed");
+        channels.other.raw.send(pattern(10, 2));
+        check(equal(await channels.other.next(), pattern(10, 2)), "other");
+        pc.close();
+    },
+
+    async "sees a refused channel close"(env) {
+        const { pc, channels } = await connect(env, { refuse: {}, other: {} });
+        await channels.other.open;
+        await within(channels.refuse.closed, 30_000, "refused channel closed");
+        pc.close();
+    },
+
+    async "trickles its candidates after the answer"(env) {
+        const { RTCPeerConnection, signal } = env;
+        const pc = new RTCPeerConnection({ iceServers: [] });
+        const channel = new Channel(pc.createDataChannel("echo"));
+        const candidates = [];
+        pc.onicecandidate = ({ candidate }) => candidates.push(candidate?.candidate ?? "");
+        await pc.setLocalDescription(await pc.createOffer());
+        await within(gathered(pc), 30_000, "gathering");
+        const bare = pc.localDescription.sdp
+            .split(/\r?\n/)
+            .filter((line) => !/^a=(candidate|end-of-candidates)/.test(line))
+            .join("\r\n");
+        const answered = await signal.offer(bare);
+        check(answered.answer, `refused: ${answered.error}`);
+        await pc.setRemoteDescription({ type: "answer", sdp: answered.answer });
+        for (const candidate of candidates) signal.candidate(answered.peer, candidate);
+        await channel.open;
+        channel.raw.send(pattern(100, 1));
+        check(equal(await channel.next(), pattern(100, 1)), "echo");
+        pc.close();
+    },
+
+    async "sends text that is known as text"(env) {
+        const { pc, channel } = await connect(env, { echo: {} });
+        await channel.open;
+        channel.raw.send("grüße");
+        check(equal(await channel.next(), new TextEncoder().encode("text:grüße")), "text");
+        channel.raw.send(new TextEncoder().encode("grüße"));
+        check(equal(await channel.next(), new TextEncoder().encode("grüße")), "binary");
+        pc.close();
+    },
+
+    async "is refused with a certificate other than it announced"(env) {
+        const wrong = (sdp) =>
+            sdp.replace(/(a=fingerprint:sha-256 )([0-9A-Fa-f]{2})/g, (_, name, first) => {
+                const byte = (parseInt(first, 16) ^ 0xff).toString(16).padStart(2, "0");
+                return name + byte.toUpperCase();
+            });
+        const { pc, peer, channel } = await connect(env, { echo: {} }, wrong);
+        const closed = await env.signal.event(peer, "closed");
+        check(/dtls failed.*fingerprint/.test(closed.reason), `reason: ${closed.reason}`);
+        check(channel.raw.readyState !== "open", "the channel is open");
+        pc.close();
+    },
+
+    async "sees the worker end the connection"(env) {
+        const { pc, peer, channel } = await connect(env, { echo: {} });
+        await channel.open;
+        env.signal.close(peer, "enough");
+        const closed = await env.signal.event(peer, "closed");
+        check(closed.reason === "enough", `reason: ${closed.reason}`);
+        await within(channel.closed, 30_000, "channel closed");
+        pc.close();
+    },
+
+    async "is missed soon after it said good-bye"(env) {
+        const { pc, peer, channel } = await connect(env, { echo: {} });
+        await channel.open;
+        pc.close();
+        await env.signal.event(peer, "closed", 15_000);
+    },
+
+    async "connects ten times at once"(env) {
+        const began = performance.now();
+        const all = await Promise.all(
+            Array.from({ length: 10 }, () => connect(env, { echo: {} })),
+        );
+        await Promise.all(
+            all.map(async ({ channel }, i) => {
+                await channel.open;
+                channel.raw.send(pattern(5_000, i));
+                check(equal(await channel.next(), pattern(5_000, i)), `echo ${i}`);
+            }),
+        );
+        all.forEach(({ pc }) => pc.close());
+        return `${Math.round(performance.now() - began)} ms`;
+    },
+};
+
+function rate(bytes, began) {
+    return `${Math.round(bytes / 1e3 / (performance.now() - began))} MB/s`;
+}
+
+/** Opens one channel and stays, until whoever runs it is killed. Gives the peer's number. */
+export async function connectAndStay(env) {
+    const { peer, channel, pc } = await connect(env, { echo: {} });
+    await channel.open;
+    globalThis.kept = pc;
+    return peer;
+}

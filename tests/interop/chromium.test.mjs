@@ -1,0 +1,88 @@
+// Debian's Chromium as the offerer: the same cases, run inside a page.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+
+import { cases } from "./cases.mjs";
+import { EchoServer } from "./echo_server.mjs";
+
+const NOTICED_WITHIN_MS = 15_000;
+const executablePath = process.env.KOLLATOR_CHROMIUM ?? "/usr/bin/chromium";
+const args = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+];
+
+let server;
+let files;
+let launched;
+let browser;
+let page;
+
+async function openPage() {
+    const fresh = await browser.newPage();
+    await fresh.exposeFunction("signalOffer", (sdp) => server.offer(sdp));
+    await fresh.exposeFunction("signalCandidate", (peer, text) => server.candidate(peer, text));
+    await fresh.exposeFunction("signalClose", (peer, reason) => server.close(peer, reason));
+    await fresh.exposeFunction("signalEvent", (peer, name, ms) => server.event(peer, name, ms));
+    await fresh.goto(`http://127.0.0.1:${files.address().port}/`);
+    await fresh.evaluate(async () => {
+        globalThis.library = await import("/cases.mjs");
+        globalThis.environment = {
+            RTCPeerConnection,
+            scale: 1,
+            signal: {
+                offer: signalOffer,
+                candidate: signalCandidate,
+                close: signalClose,
+                event: signalEvent,
+            },
+        };
+    });
+    return fresh;
+}
+
+before(async () => {
+    server = await EchoServer.start();
+    const source = await readFile(new URL("cases.mjs", import.meta.url));
+    files = createServer((request, response) => {
+        const script = request.url === "/cases.mjs";
+        response.setHeader("Content-Type", script ? "text/javascript" : "text/html");
+        response.end(script ? source : "<!doctype html><title>interop</title>");
+    });
+    await new Promise((resolve) => files.listen(0, "127.0.0.1", resolve));
+    launched = await chromium.launchServer({ executablePath, args, headless: true });
+    browser = await chromium.connect(launched.wsEndpoint());
+    page = await openPage();
+});
+
+after(async () => {
+    await launched?.kill();
+    files?.close();
+    await server?.stop();
+});
+
+for (const name of Object.keys(cases)) {
+    test(name, async (context) => {
+        const note = await page.evaluate((each) => library.cases[each](environment), name);
+        if (note) context.diagnostic(note);
+    });
+}
+
+// The last: it takes the browser with it.
+test("is missed within 15 s when its process is killed", async (context) => {
+    const peer = await page.evaluate(() => library.connectAndStay(environment));
+    const began = performance.now();
+    launched.process().kill("SIGKILL");
+    const closed = await server.event(peer, "closed", 60_000);
+    const took = performance.now() - began;
+    context.diagnostic(`${closed.reason} after ${Math.round(took)} ms`);
+    assert.ok(took <= NOTICED_WITHIN_MS, `noticed after ${took} ms`);
+});
