@@ -22,6 +22,9 @@ struct SessionLimits {
     std::size_t max_upload_bytes = 32 * 1024 * 1024;
     /// Without a fragment for so long, an upload ends with BUSY.
     Duration upload_timeout = std::chrono::seconds(60);
+    /// However slowly it goes on, an upload ends with BUSY after so long, so that nobody holds a
+    /// buffer with a byte a minute. 5 MiB in 15 min are 5.8 KB/s.
+    Duration upload_deadline = std::chrono::minutes(15);
     /// How long, and of how many uploads at once, fragments that come after a refusal are ignored.
     Duration refused_upload_memory = std::chrono::seconds(30);
     std::size_t max_refused_uploads = 256;

@@ -84,12 +84,12 @@ void Session::sweep() {
     std::vector<RequestKey> late;
     for (const auto& [key, request] : requests_) {
         const auto* assembling = std::get_if<Assembling>(&request.state);
-        if (assembling != nullptr && now - assembling->last_progress >= limits_.upload_timeout) {
-            late.push_back(key);
-        }
+        if (assembling == nullptr) continue;
+        const bool stalled = now - assembling->last_progress >= limits_.upload_timeout;
+        if (stalled || now - request.began >= limits_.upload_deadline) late.push_back(key);
     }
     for (const RequestKey& key : late) {
-        abandon_upload(key, requests_.at(key), {WireError::kBusy, "no fragment came in time"});
+        abandon_upload(key, requests_.at(key), {WireError::kBusy, "the upload took too long"});
     }
     if (!late.empty()) pump();
 }

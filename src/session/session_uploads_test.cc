@@ -188,6 +188,18 @@ TEST_F(SessionUploads, AnUploadWithoutProgressTimesOut) {
     EXPECT_TRUE(answers().empty()) << "it came too late, and its refusal was told";
 }
 
+TEST_F(SessionUploads, AnUploadThatTricklesEndsToo) {
+    start();
+    std::size_t sent = 0;
+    for (; session->info().active_requests == (sent > 0 ? 1U : 0U) && sent < 100; ++sent) {
+        store(1, id, 3000, sent, part(data, sent, 1), true);
+        clock.advance(seconds(50));
+        context->sweep();
+    }
+    EXPECT_EQ(sent, 15U * 60 / 50);
+    EXPECT_EQ(only_error(), WireError::kBusy);
+}
+
 TEST_F(SessionUploads, WhatFollowsARefusalIsIgnoredForABoundedTimeOnly) {
     start();
     store(1, id, 5 * 1024 * 1024 + 1, 0, part(data, 0, 1000), true);
