@@ -15,7 +15,7 @@ target_compile_options(kollator_flags INTERFACE
 # GCC 12 sees uninitialized values in a std::optional that is checked, at -O2. Clang has its own
 # check, and the sanitizers see the rest.
 target_compile_options(kollator_flags INTERFACE
-    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-restrict>)
 option(KOLLATOR_WERROR "Treat warnings as errors" OFF)
 if(KOLLATOR_WERROR)
     target_compile_options(kollator_flags INTERFACE -Werror)

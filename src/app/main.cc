@@ -25,7 +25,8 @@ config::Variables environment_variables() {
     for (char** entry = environ; *entry != nullptr; ++entry) {
         const std::string pair = *entry;
         const std::size_t equals = pair.find('=');
-        if (equals != std::string::npos) variables[pair.substr(0, equals)] = pair.substr(equals + 1);
+        if (equals != std::string::npos)
+            variables[pair.substr(0, equals)] = pair.substr(equals + 1);
     }
     return variables;
 }

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "rtc/endpoint.h"
+#include "session/session.h"
+
+namespace kollator::app {
+
+/// Joins a peer connection of `rtc` to a conversation of `session`: neither knows the other. Owned
+/// by the endpoint. Loop thread only.
+class PeerSession final : public rtc::PeerObserver {
+ public:
+    /// `close` ends the connection of the peer that set_peer() named; `closed` is told once when it
+    /// has ended. `context` outlives the session.
+    PeerSession(session::SessionContext& context, std::string label,
+                std::function<void(rtc::PeerId, const std::string& reason)> close,
+                std::function<void()> closed);
+
+    /// Before the loop runs again after Endpoint::accept() gave the id.
+    void set_peer(rtc::PeerId peer);
+
+    std::unique_ptr<rtc::DataChannelObserver> on_channel(rtc::DataChannel& channel) override;
+    void on_closed(const std::string& reason) override;
+
+ private:
+    std::shared_ptr<rtc::PeerId> peer_;
+    std::function<void()> closed_;
+    std::shared_ptr<session::Session> session_;  // shared with the channels' observers
+};
+
+}  // namespace kollator::app

@@ -1,0 +1,34 @@
+#include "app/stores.h"
+
+#include "crypto/system_random.h"
+#include "loop/system_clock.h"
+#include "store/filesystem_store.h"
+#include "store/s3/s3_store.h"
+
+namespace kollator::app {
+
+Result<std::unique_ptr<store::ObjectStore>> open_object_store(const config::Config& config,
+                                                              const DataDir& data, EventLoop& loop,
+                                                              JobPool& jobs,
+                                                              MetricsRegistry& metrics) {
+    if (!config.uses_s3()) {
+        return store::make_filesystem_store(loop, jobs, posix_file_system(),
+                                            crypto::system_random(),
+                                            store::FilesystemStoreOptions{data / "store"});
+    }
+    store::S3Options options;
+    options.endpoint = config.s3_endpoint;
+    options.region = config.s3_region;
+    options.bucket = config.s3_bucket;
+    options.access_key = config.s3_access_key;
+    options.secret_key = config.s3_secret_key;
+    options.session_token = config.s3_session_token;
+    options.address_style =
+        config.s3_path_style ? store::S3AddressStyle::kPath : store::S3AddressStyle::kVirtualHost;
+    options.ca_file = config.s3_ca_file.string();
+    options.max_transfers = config.s3_max_transfers;
+    options.metrics = &metrics;
+    return store::make_s3_store(loop, system_clock(), crypto::system_random(), std::move(options));
+}
+
+}  // namespace kollator::app

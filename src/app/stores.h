@@ -1,0 +1,20 @@
+#pragma once
+
+#include <memory>
+
+#include "app/data_dir.h"
+#include "base/metrics.h"
+#include "config/config.h"
+#include "loop/job_pool.h"
+#include "store/object_store.h"
+
+namespace kollator::app {
+
+/// The object store that the settings choose: S3 where S3_ENDPOINT is set, else the folder
+/// `store` in the data folder. Everything given outlives it. kInvalid: a setting is wrong.
+Result<std::unique_ptr<store::ObjectStore>> open_object_store(const config::Config& config,
+                                                              const DataDir& data, EventLoop& loop,
+                                                              JobPool& jobs,
+                                                              MetricsRegistry& metrics);
+
+}  // namespace kollator::app

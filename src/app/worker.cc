@@ -1,0 +1,292 @@
+#include "app/worker.h"
+
+#include <utility>
+#include <vector>
+
+#include "app/front_link.h"
+#include "app/peer_session.h"
+#include "app/store_probe.h"
+#include "app/stores.h"
+#include "app/worker_report.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "cache/disk_cache.h"
+#include "chunk/store_chunk_service.h"
+#include "crypto/system_random.h"
+#include "http/http_server.h"
+#include "http/worker_endpoints.h"
+#include "loop/job_pool.h"
+#include "loop/system_clock.h"
+#include "rtc/certificate.h"
+#include "rtc/endpoint.h"
+#include "rtc/mux/host_addresses.h"
+
+namespace kollator::app {
+namespace {
+
+const log::Logger kLog("worker");
+
+constexpr std::size_t kJobThreads = 4;
+/// With PORT=0 the UDP port that the kernel gives must be free on TCP too.
+constexpr int kPortAttempts = 16;
+
+std::int64_t seconds_since_1970() {
+    return std::chrono::duration_cast<std::chrono::seconds>(
+               system_clock().wall_now().time_since_epoch())
+        .count();
+}
+
+}  // namespace
+
+/// In the order in which they are made; each refers to those above it, and goes before them.
+class Worker::Parts {
+ public:
+    Parts(EventLoop& loop, const config::Config& config, const DataDir& data, WorkerOptions options)
+        : loop_(loop), config_(config), data_(data), options_(std::move(options)) {}
+
+    Status open() {
+        if (auto status = open_storage(); !status) return status;
+        if (auto status = open_ports(); !status) return status;
+        open_sessions();
+        open_endpoints();
+        return open_fronts();
+    }
+
+    std::uint16_t port() const { return http_->port(); }
+
+    std::string http_url() const {
+        if (!config_.public_url.empty()) return config_.public_url;
+        const bool any = config_.host == "0.0.0.0" || config_.host == "::";
+        std::string host = any ? reachable_address() : config_.host;
+        if (host.find(':') != std::string::npos) host = "[" + host + "]";
+        return "http://" + host + ":" + std::to_string(port());
+    }
+
+    std::string store_description() const { return store_->describe(); }
+
+    void drain(std::function<void()> on_done) {
+        draining_ = true;
+        for (const auto& front : fronts_) front->send_status();
+        http_->stop(kDrainTime / 2, [this, on_done = std::move(on_done)]() mutable {
+            for (const rtc::PeerInfo& peer : endpoint_->peers()) {
+                endpoint_->close(peer.id, "worker is shutting down");
+            }
+            disk_cache_->close([on_done = std::move(on_done)](const Status& status) {
+                if (!status) kLog.warn("cache order not written: {}", status.error().detail);
+                on_done();
+            });
+        });
+    }
+
+ private:
+    /// The address that an answer would name first.
+    std::string reachable_address() const {
+        if (!config_.announce_addresses.empty()) return config_.announce_addresses.front();
+        const auto addresses = rtc::choose_host_addresses({}, rtc::machine_addresses());
+        return addresses.empty() ? "127.0.0.1" : addresses.front().text();
+    }
+
+    Status open_storage() {
+        jobs_ = std::make_unique<JobPool>(kJobThreads);
+        auto store = open_object_store(config_, data_, loop_, *jobs_, metrics_);
+        if (!store) return store.error();
+        store_ = std::move(*store);
+        probe_ = std::make_unique<StoreProbe>(loop_, *store_);
+
+        cache::CacheOptions cache;
+        cache.path = config_.cache_path.empty() ? data_ / "cache" : config_.cache_path;
+        cache.max_bytes = config_.cache_size_bytes;
+        cache.max_age = config_.lru_max_age;
+        disk_cache_ =
+            cache::open_disk_cache(loop_, *jobs_, posix_file_system(), system_clock(), cache);
+
+        chunk::ChunkServiceOptions chunks;
+        chunks.max_chunk_bytes = config_.max_chunk_bytes;
+        chunks.fetch_budget_bytes = config_.fetch_budget_bytes;
+        chunks.upload_budget_bytes = config_.upload_budget_bytes;
+        chunks_ = chunk::make_chunk_service(loop_, *jobs_, system_clock(), *disk_cache_, *store_,
+                                            chunks, metrics_);
+        return {};
+    }
+
+    Status open_ports() {
+        auto certificate = rtc::Certificate::load_or_generate(
+            posix_file_system(), data_ / "certificate.pem", seconds_since_1970());
+        if (!certificate) return certificate.error();
+        certificate_ = std::make_unique<rtc::Certificate>(std::move(*certificate));
+
+        Status status;
+        for (int attempt = 0; attempt < kPortAttempts; ++attempt) {
+            status = try_ports();
+            if (status || config_.port != 0) break;
+        }
+        return status;
+    }
+
+    Status try_ports() {
+        rtc::EndpointOptions udp;
+        udp.bind_address = config_.host;
+        udp.port = config_.port;
+        udp.announce_addresses = config_.announce_addresses;
+        udp.include_loopback = options_.include_loopback;
+        udp.max_connections = config_.max_connections;
+        auto endpoint =
+            rtc::open_endpoint(loop_, system_clock(), crypto::system_random(), *certificate_, udp);
+        if (!endpoint) return endpoint.error();
+        endpoint_ = std::move(*endpoint);
+
+        http::HttpServerOptions tcp;
+        tcp.bind_address = config_.host;
+        tcp.port = endpoint_->port();
+        tcp.metrics = &metrics_;
+        auto server = http::HttpServer::listen(loop_, tcp);
+        if (!server) return server.error();
+        http_ = std::move(*server);
+        return {};
+    }
+
+    void open_sessions() {
+        context_ = std::make_unique<session::SessionContext>(session::SessionServices{
+            .chunks = *chunks_,
+            .loop = loop_,
+            .clock = system_clock(),
+            .metrics = metrics_,
+            .limits = {},
+            .worker_id = options_.id,
+            .agent = "kollator/" + options_.version,
+            .features = {},
+            .health = [this] { return http::health_json(health()); },
+        });
+    }
+
+    void open_endpoints() {
+        http::WorkerHooks hooks;
+        hooks.health = [this] { return health(); };
+        hooks.stats = [this] { return make_stats(sources(), loop_.now()); };
+        hooks.chunks = [this](const ChunkId& after, std::size_t limit) {
+            return list_chunks(after, limit);
+        };
+        hooks.clear_cache = [this](std::function<void(std::size_t)> on_done) {
+            disk_cache_->clear(std::move(on_done));
+        };
+        hooks.metrics = [this] { return metrics_.to_text(); };
+        hooks.rtc_accept = [this](std::string_view offer) -> Result<http::RtcAnswer> {
+            auto answer = accept(offer, [] {});
+            if (!answer) return answer.error();
+            return http::RtcAnswer{answer->peer, std::move(answer->sdp)};
+        };
+        hooks.rtc_candidate = [this](std::uint64_t peer, std::string_view candidate) {
+            return endpoint_->add_remote_candidate(peer, candidate);
+        };
+        hooks.rtc_close = [this](std::uint64_t peer) { endpoint_->close(peer, "deleted"); };
+        http::add_worker_endpoints(*http_, std::move(hooks),
+                                   http::WorkerEndpointOptions{config_.admin_token},
+                                   crypto::system_random());
+    }
+
+    Status open_fronts() {
+        for (const std::string& front_url : options_.front_urls) {
+            FrontLinkHooks hooks;
+            hooks.accept = [this](const std::string& offer, std::function<void()> closed) {
+                return accept(offer, std::move(closed));
+            };
+            hooks.add_candidate = [this](rtc::PeerId peer, const std::string& candidate) {
+                return endpoint_->add_remote_candidate(peer, candidate);
+            };
+            hooks.status = [this] { return status(); };
+            auto link = std::make_unique<FrontLink>(signaling_url(front_url), std::move(hooks));
+
+            signaling::SignalingClientOptions client;
+            client.id = options_.id;
+            client.shared_key.assign(options_.shared_key.begin(), options_.shared_key.end());
+            client.worker_url = http_url();
+            client.capacity = config_.max_connections;
+            if (auto started = link->start(loop_, std::move(client)); !started) return started;
+            fronts_.push_back(std::move(link));
+        }
+        return {};
+    }
+
+    Result<rtc::Answer> accept(std::string_view offer, std::function<void()> closed) {
+        if (draining_) return make_error(ErrorCode::kLimit, "the worker is shutting down");
+        auto observer = std::make_unique<PeerSession>(
+            *context_, "peer",
+            [this](rtc::PeerId peer, const std::string& reason) { endpoint_->close(peer, reason); },
+            std::move(closed));
+        PeerSession& session = *observer;
+        auto answer = endpoint_->accept(offer, std::move(observer));
+        if (answer) session.set_peer(answer->peer);
+        return answer;
+    }
+
+    ReportSources sources() const {
+        return {options_.id, options_.version, started_,   *disk_cache_,
+                *store_,     *probe_,          *endpoint_, fronts_};
+    }
+
+    http::HealthReport health() const { return make_health(sources(), loop_.now()); }
+
+    http::ChunkListing list_chunks(const ChunkId& after, std::size_t limit) {
+        http::ChunkListing listing;
+        const chunk::ChunkPage page = chunks_->list_cached(after, limit);
+        for (const chunk::ChunkEntry& entry : page.entries) {
+            listing.chunks.push_back({entry.id, entry.size_bytes});
+        }
+        listing.more = page.more;
+        return listing;
+    }
+
+    signaling::WorkerStatus status() const {
+        return {.connections = endpoint_->stats().active,
+                .cache_bytes = disk_cache_->stats().size_bytes,
+                .draining = draining_};
+    }
+
+    // injected
+    EventLoop& loop_;
+    const config::Config& config_;
+    const DataDir& data_;
+    const WorkerOptions options_;
+
+    // state
+    const TimePoint started_ = system_clock().now();
+    bool draining_ = false;
+
+    // owned
+    MetricsRegistry metrics_;
+    std::unique_ptr<JobPool> jobs_;
+    std::unique_ptr<store::ObjectStore> store_;
+    std::unique_ptr<StoreProbe> probe_;
+    std::unique_ptr<cache::DiskCache> disk_cache_;
+    std::unique_ptr<chunk::StoreChunkService> chunks_;
+    std::unique_ptr<session::SessionContext> context_;
+    std::unique_ptr<rtc::Certificate> certificate_;
+    std::unique_ptr<rtc::Endpoint> endpoint_;
+    std::unique_ptr<http::HttpServer> http_;
+    std::vector<std::unique_ptr<FrontLink>> fronts_;
+};
+
+Result<std::unique_ptr<Worker>> Worker::start(EventLoop& loop, const config::Config& config,
+                                              const DataDir& data, WorkerOptions options) {
+    auto parts = std::make_unique<Parts>(loop, config, data, std::move(options));
+    if (auto status = parts->open(); !status) return status.error();
+    return std::unique_ptr<Worker>(new Worker(std::move(parts)));
+}
+
+Worker::Worker(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Worker::~Worker() = default;
+
+std::uint16_t Worker::port() const {
+    return parts_->port();
+}
+std::string Worker::http_url() const {
+    return parts_->http_url();
+}
+std::string Worker::store_description() const {
+    return parts_->store_description();
+}
+void Worker::drain(std::function<void()> on_done) {
+    parts_->drain(std::move(on_done));
+}
+
+}  // namespace kollator::app

@@ -1,0 +1,85 @@
+#include "app/worker_report.h"
+
+#include <algorithm>
+
+namespace kollator::app {
+namespace {
+
+using http::CheckStatus;
+using http::HealthCheck;
+
+std::uint64_t seconds_between(TimePoint from, TimePoint to) {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::seconds>(to - from).count());
+}
+
+HealthCheck check_store(const ReportSources& sources) {
+    const std::string name = sources.store.describe();
+    if (sources.probe.pending()) return {"store", CheckStatus::kOk, name + ": not asked yet"};
+    const Status& last = sources.probe.last();
+    if (last.ok()) return {"store", CheckStatus::kOk, name};
+    // Cached chunks are still served: the worker is hurt, not dead.
+    return {"store", CheckStatus::kWarn, name + ": " + last.error().detail};
+}
+
+HealthCheck check_cache(const cache::CacheStats& stats) {
+    if (!stats.bypassed) return {"cache", CheckStatus::kOk, http::human_size(stats.size_bytes)};
+    return {"cache", CheckStatus::kWarn, "bypassed: " + stats.bypass_reason};
+}
+
+HealthCheck check_fronts(const ReportSources& sources) {
+    const auto registered = std::count_if(sources.fronts.begin(), sources.fronts.end(),
+                                          [](const auto& front) { return front->registered(); });
+    const bool all = static_cast<std::size_t>(registered) == sources.fronts.size();
+    return {
+        "fronts", all ? CheckStatus::kOk : CheckStatus::kWarn,
+        std::to_string(registered) + " of " + std::to_string(sources.fronts.size()) + " connected"};
+}
+
+std::optional<http::ChunkUse> to_chunk_use(const std::optional<cache::CacheUse>& use) {
+    if (!use) return std::nullopt;
+    return http::ChunkUse{use->id, use->hits};
+}
+
+}  // namespace
+
+http::HealthReport make_health(const ReportSources& sources, TimePoint now) {
+    http::HealthReport report;
+    report.worker_id = sources.worker_id;
+    report.version = sources.version;
+    report.uptime_s = seconds_between(sources.started, now);
+    report.checks.push_back(check_store(sources));
+    report.checks.push_back(check_cache(sources.disk_cache.stats()));
+    if (!sources.fronts.empty()) report.checks.push_back(check_fronts(sources));
+    return report;
+}
+
+http::WorkerStats make_stats(const ReportSources& sources, TimePoint now) {
+    http::WorkerStats stats;
+    stats.worker_id = sources.worker_id;
+    stats.version = sources.version;
+    stats.uptime_s = seconds_between(sources.started, now);
+
+    const rtc::EndpointStats endpoint = sources.endpoint.stats();
+    stats.connections.active = endpoint.active;
+    stats.connections.total = endpoint.total;
+
+    const cache::CacheStats cached = sources.disk_cache.stats();
+    stats.cache.hits = cached.hits;
+    stats.cache.misses = cached.misses;
+    stats.cache.insertions = cached.insertions;
+    stats.cache.evictions = cached.evictions;
+    stats.cache.size_bytes = cached.size_bytes;
+    stats.cache.max_bytes = cached.max_bytes;
+    stats.cache.chunks = cached.chunks;
+    stats.cache.most_accessed = to_chunk_use(cached.most_accessed);
+    stats.cache.least_accessed = to_chunk_use(cached.least_accessed);
+
+    const store::StoreStats stored = sources.store.stats();
+    stats.storage.requests = stored.requests;
+    stats.storage.errors = stored.errors;
+    stats.storage.uploaded_chunks = stored.uploaded_chunks;
+    return stats;
+}
+
+}  // namespace kollator::app

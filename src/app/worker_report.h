@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/front_link.h"
+#include "app/store_probe.h"
+#include "base/time.h"
+#include "cache/disk_cache.h"
+#include "http/worker_documents.h"
+#include "rtc/endpoint.h"
+#include "store/object_store.h"
+
+namespace kollator::app {
+
+/// What /health and /stats are made from. Refers to the worker's parts.
+struct ReportSources {
+    const std::string& worker_id;
+    const std::string& version;
+    TimePoint started;
+    const cache::DiskCache& disk_cache;
+    const store::ObjectStore& store;
+    const StoreProbe& probe;
+    const rtc::Endpoint& endpoint;
+    const std::vector<std::unique_ptr<FrontLink>>& fronts;
+};
+
+http::HealthReport make_health(const ReportSources& sources, TimePoint now);
+http::WorkerStats make_stats(const ReportSources& sources, TimePoint now);
+
+}  // namespace kollator::app
