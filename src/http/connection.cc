@@ -103,6 +103,7 @@ class Connection final : public LiveConnection, public std::enable_shared_from_t
 
 void Connection::enter(Phase phase, Duration timeout) {
     phase_ = phase;
+    timed_out_ = false;
     timer_.start_after(timeout, [this] { on_timeout(); });
 }
 
