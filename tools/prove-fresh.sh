@@ -99,6 +99,7 @@ make_system() {
     [ ! -f ~/.npmrc ] || cp ~/.npmrc "$system/root/.npmrc"
     printf '#!/bin/sh\nexit 101\n' >"$system/usr/sbin/policy-rc.d" # packages start no services
     chmod +x "$system/usr/sbin/policy-rc.d"
+    echo force-unsafe-io >"$system/etc/dpkg/dpkg.cfg.d/unsafe-io" # as container images have it
 
     mount -t proc proc "$system/proc"
     mount --rbind /dev "$system/dev"
