@@ -169,7 +169,8 @@ void ChannelSet::accept(std::uint16_t stream, ByteSpan message) {
     if (known != streams_.end() && known->second.channel) return;
     auto open = parse_dcep_open(message);
     if (!open.ok()) return refuse(stream, open.error().detail);
-    if (ours(stream)) return refuse(stream, "the stream is ours to open");
+    // DEVIATION from RFC 8832 6: ids of our own parity are taken, too, where they are free. werift
+    // chooses its parity by the ICE role instead of the DTLS role.
     if (association_ == nullptr || stream >= association_->outgoing_streams()) {
         return refuse(stream, "no outgoing stream of that number");
     }

@@ -85,7 +85,6 @@ class ChannelSet {
         Bytes message;
     };
 
-    bool ours(std::uint16_t stream) const { return stream % 2 == first_stream_; }
     void on_dcep(std::uint16_t stream, ByteSpan message);
     void accept(std::uint16_t stream, ByteSpan message);
     /// Hands an open channel to the observer; without one it is reset.

@@ -140,12 +140,12 @@ TEST_F(ChannelSetTest, ASecondOpenOfAStreamLeavesTheFirstChannelAlone) {
     EXPECT_EQ(set.size(), 1U);
 }
 
-TEST_F(ChannelSetTest, AnOpenOnAStreamOfOurParityIsRefused) {
+TEST_F(ChannelSetTest, AnOpenOnAFreeStreamOfOurParityIsAccepted) {
     set.on_connected(association);
     dcep(5, open_message("a"));
-    EXPECT_TRUE(events.empty());
-    EXPECT_EQ(association.resets, std::vector<std::uint16_t>{5});
-    EXPECT_EQ(set.size(), 0U);
+    EXPECT_EQ(events, Events{"5 open a"});
+    EXPECT_TRUE(association.resets.empty());
+    EXPECT_EQ(set.size(), 1U);
 }
 
 TEST_F(ChannelSetTest, AMalformedOpenIsRefused) {
