@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { PeerConnection } from 'node-datachannel';
-import { Flag, chunkRequest, chunkStore, parse } from './wire.mjs';
+import { Flag, chunkRequest, chunkStore, header, parse } from './wire.mjs';
 
 const HIGH_WATER_BYTES = 1024 * 1024;
 const TIMEOUT_MS = 60_000;
@@ -65,6 +65,12 @@ export class Connection {
   #receive({ flags, requestId, body }) {
     const request = this.#pending.get(requestId);
     if (!request) return;
+    if (request.raw) {
+      if (flags & Flag.MORE) return;
+      this.#pending.delete(requestId);
+      request.resolve({ flags, body });
+      return;
+    }
     if (flags & Flag.ERROR) {
       this.#pending.delete(requestId);
       request.reject(new Error(`error ${body.readUInt16BE(0)}: ${body.subarray(6)}`));
@@ -113,7 +119,19 @@ export class Connection {
     return chunk;
   }
 
+  /** Sends one message as it is; gives the flags and the body of the last message of its answer. */
+  async exchange(type, flags, body) {
+    const id = this.#nextId++;
+    const done = new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject, raw: true });
+    });
+    await this.#send(Buffer.concat([header(type, flags, id), body]));
+    return deadline(done, 'request');
+  }
+
   close() {
+    for (const { reject } of this.#pending.values()) reject(new Error('closed'));
+    this.#pending.clear();
     this.#peer.close();
   }
 }
