@@ -5,7 +5,7 @@ import { type Digest, platformDigest } from "./hash/digest.ts";
 import { type Bytes, equalBytes } from "./protocol/bytes.ts";
 import { type SharedFile, UnusableMetainfo, openMetainfo } from "./torrent/metainfo.ts";
 
-/** Takes the file's bytes in order; write() resolves when it is ready for more. */
+/** Takes the file's bytes in order, to keep; write() resolves when it is ready for more. */
 export interface Sink {
     write(bytes: Bytes): Promise<void>;
 }

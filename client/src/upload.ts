@@ -2,10 +2,11 @@
 import type { KollatorClient } from "./connection/client.ts";
 import type { Session } from "./connection/session.ts";
 import { KollatorError, isKind } from "./errors.ts";
-import { type ChunkHasher, localHasher, readSlice } from "./hash/chunk_hasher.ts";
+import { type ChunkHasher, localHasher } from "./hash/chunk_hasher.ts";
 import { type Digest, platformDigest } from "./hash/digest.ts";
 import type { Bytes } from "./protocol/bytes.ts";
 import { Residency, defaultMaxChunkBytes, maxStatNames } from "./protocol/constants.ts";
+import { SliceReader } from "./slice_reader.ts";
 import { leafBytes, unitBytesFor } from "./torrent/merkle.ts";
 import { type Metainfo, buildMetainfo } from "./torrent/metainfo.ts";
 import { type Deferred, abortable, deferred } from "./wait.ts";
@@ -77,6 +78,7 @@ class Upload {
     readonly #hasher: ChunkHasher;
     readonly #digest: Digest;
     readonly #chunks: Chunk[];
+    readonly #reader = new SliceReader();
     readonly #unitRoots: Bytes[][] = [];
     readonly #stop = new AbortController();
     readonly #signal: AbortSignal;
@@ -161,7 +163,8 @@ class Upload {
         if (await this.#isPresent(index)) {
             this.#skippedBytes += length;
         } else {
-            const source = (): Promise<Bytes> => readSlice(this.#file.blob, offset, length);
+            const source = (): Promise<Bytes> =>
+                this.#reader.read(this.#file.blob, offset, length);
             await this.#repeating((session) => {
                 this.#sending.set(index, 0);
                 return session.storeChunk(name, source, {
@@ -170,6 +173,7 @@ class Upload {
                         this.#sending.set(index, (this.#sending.get(index) ?? 0) + bytes);
                         this.#report();
                     },
+                    onAllSent: (bytes) => this.#reader.giveBack(bytes),
                 });
             });
             this.#sending.delete(index);

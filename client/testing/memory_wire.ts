@@ -37,7 +37,8 @@ class MemoryWire implements Wire {
                 reject(signal.reason);
                 return;
             }
-            this.other.#receive(message);
+            // As a real channel, it has its own bytes: the sender may use its buffer again.
+            this.other.#receive(message.slice());
             resolve();
         });
         return promise;

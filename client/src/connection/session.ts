@@ -31,6 +31,7 @@ import {
     type Message,
     decodeMessage,
     encodeMessage,
+    encodeMessageInto,
     hasFlag,
 } from "../protocol/message.ts";
 import { type Deferred, Mutex, abortable, deferred } from "../wait.ts";
@@ -53,6 +54,8 @@ export interface StoreOptions {
     signal?: AbortSignal | undefined;
     /** Told how many bytes of the blob were handed to the channel. */
     onSent?: (bytes: number) => void;
+    /** Given the blob when the session needs it no more, whether it was sent or not. */
+    onAllSent?: (bytes: Bytes) => void;
 }
 
 /** Where the bytes of an upload come from: read when its turn has come, so that few are held. */
@@ -93,6 +96,8 @@ export class Session {
     readonly #pending = new Map<number, Pending>();
     /** One blob is sent after the other: side by side they would only hold more memory. */
     readonly #sending = new Mutex();
+    /** The fragment that is being sent; free again when the wire has taken it. */
+    readonly #fragment = new ArrayBuffer(preferredMessageBytes);
     #lastRequestId = 0;
     #lastHeardMs = 0;
     #queuedBytes = 0;
@@ -210,7 +215,11 @@ export class Session {
             const answer = await this.#sending.run(async () => {
                 const bytes = await source();
                 const expected = this.#expect(id, this.#whole(decodeStoreAnswer));
-                await this.#sendFragments({ id, type, hash, bytes }, options);
+                try {
+                    await this.#sendFragments({ id, type, hash, bytes }, options);
+                } finally {
+                    options.onAllSent?.(bytes);
+                }
                 return expected;
             }, signal);
             return await abortable(answer.promise, signal);
@@ -229,16 +238,18 @@ export class Session {
         const overhead = headerBytes + hashBytes + 8;
         const largest = Math.min(preferredMessageBytes, this.#wire.maxMessageBytes);
         const step = largest - overhead;
-        for (let offset = 0; offset < bytes.length; offset += step) {
+        const total = bytes.length;
+        for (let offset = 0; offset < total; offset += step) {
             const pending = this.#pending.get(id);
             if (pending === undefined) {
                 return;
             }
             const data = bytes.subarray(offset, offset + step);
-            const last = offset + step >= bytes.length;
+            const last = offset + step >= total;
             const head = { type, flags: last ? 0 : Flag.more, requestId: id };
-            const place = encodeFragmentHead(bytes.length, offset);
-            await this.#wire.send(encodeMessage(head, hash, place, data), signal);
+            const place = encodeFragmentHead(total, offset);
+            const message = encodeMessageInto(this.#fragment, head, hash, place, data);
+            await this.#wire.send(message, signal);
             onSent?.(data.length);
         }
     }

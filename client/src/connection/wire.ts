@@ -12,7 +12,7 @@ export interface Wire {
     onmessage: (message: Bytes | undefined) => void;
     /** Called once, after which nothing more is called. */
     onclose: (reason: string) => void;
-    /** Resolves when the message was queued; waits while too much is. */
+    /** Resolves when the message was queued, as a copy; waits while too much is. */
     send(message: Bytes, signal?: AbortSignal): Promise<void>;
     close(reason?: string): void;
 }

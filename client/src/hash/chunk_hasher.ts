@@ -1,6 +1,7 @@
 /** Hashes parts of a file, in this thread or in Web Workers; memory is one chunk for each. */
 import { KollatorError } from "../errors.ts";
 import type { Bytes } from "../protocol/bytes.ts";
+import { SliceReader } from "../slice_reader.ts";
 import { unitRoots } from "../torrent/merkle.ts";
 import { type Digest, platformDigest } from "./digest.ts";
 
@@ -24,29 +25,16 @@ export interface ChunkHasher {
     close(): void;
 }
 
-/** `length` bytes of `file` from `offset`; kind "source" where they are not to be had. */
-export async function readSlice(file: Blob, offset: number, length: number): Promise<Bytes> {
-    let bytes: Bytes;
-    try {
-        bytes = new Uint8Array(await file.slice(offset, offset + length).arrayBuffer());
-    } catch (error) {
-        throw new KollatorError("source", "the file cannot be read", { cause: error });
-    }
-    if (bytes.length !== length) {
-        throw new KollatorError("source", "the file is shorter than it was");
-    }
-    return bytes;
-}
-
 export function localHasher(digest: Digest = platformDigest()): ChunkHasher {
+    const reader = new SliceReader();
     return {
         parallel: 1,
         async hash(file, range) {
-            const bytes = await readSlice(file, range.offset, range.length);
-            return {
-                chunkHash: await digest(bytes),
-                unitRoots: await unitRoots(bytes, range.unitBytes, digest),
-            };
+            const bytes = await reader.read(file, range.offset, range.length);
+            const chunkHash = await digest(bytes);
+            const roots = await unitRoots(bytes, range.unitBytes, digest);
+            reader.giveBack(bytes);
+            return { chunkHash, unitRoots: roots };
         },
         close() {},
     };

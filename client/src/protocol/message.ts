@@ -35,16 +35,25 @@ export type MessageHead = Omit<Message, "body">;
  */
 export function encodeMessage(head: MessageHead, ...bodyParts: Uint8Array[]): Bytes {
     const bodyBytes = bodyParts.reduce((sum, part) => sum + part.length, 0);
-    const bytes = new Uint8Array(headerBytes + bodyBytes);
+    return encodeMessageInto(new ArrayBuffer(headerBytes + bodyBytes), head, ...bodyParts);
+}
+
+/** The same at the front of `buffer`, to be used again. REQUIRES: there is room. */
+export function encodeMessageInto(
+    buffer: ArrayBuffer,
+    head: MessageHead,
+    ...bodyParts: Uint8Array[]
+): Bytes {
+    const bytes = new Uint8Array(buffer);
     bytes[0] = head.type;
     bytes[1] = head.flags;
-    new DataView(bytes.buffer).setUint32(2, head.requestId);
+    new DataView(buffer).setUint32(2, head.requestId);
     let offset = headerBytes;
     for (const part of bodyParts) {
         bytes.set(part, offset);
         offset += part.length;
     }
-    return bytes;
+    return bytes.subarray(0, offset);
 }
 
 /** The body is a view of `bytes`. A type that is not known is no fault of the message's form. */
