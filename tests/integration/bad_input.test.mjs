@@ -84,7 +84,8 @@ describe("a worker with the filesystem store", () => {
     });
 
     test("refuses bytes that do not match their name, and keeps nothing", async () => {
-        const answer = await client.exchange(Type.CHUNK_STORE, 0, storeBody(randomBytes(32), 4, 0, Buffer.from("oops")));
+        const body = storeBody(randomBytes(32), 4, 0, Buffer.from("oops"));
+        const answer = await client.exchange(Type.CHUNK_STORE, 0, body);
         assertError(answer, Code.HASH_MISMATCH);
         assert.equal(await storedObjects(worker), 0);
     });
@@ -109,7 +110,8 @@ describe("a worker with the filesystem store", () => {
 
     test("refuses metadata that is none", async () => {
         const bytes = Buffer.from("d4:infod4:name1:aee");
-        const answer = await client.exchange(Type.METADATA_STORE, 0, storeBody(sha256(bytes), bytes.length, 0, bytes));
+        const body = storeBody(sha256(bytes), bytes.length, 0, bytes);
+        const answer = await client.exchange(Type.METADATA_STORE, 0, body);
         assertError(answer, Code.BAD_REQUEST);
         assert.equal(await storedObjects(worker), 0);
     });
@@ -168,7 +170,8 @@ describe("a worker whose object store is dead", () => {
 
     test("acknowledges nothing, and says UNAVAILABLE", async () => {
         const chunk = Buffer.from("a small chunk");
-        const answer = await client.exchange(Type.CHUNK_STORE, 0, storeBody(sha256(chunk), chunk.length, 0, chunk));
+        const body = storeBody(sha256(chunk), chunk.length, 0, chunk);
+        const answer = await client.exchange(Type.CHUNK_STORE, 0, body);
         assertError(answer, Code.UNAVAILABLE);
         const request = Buffer.concat([sha256(chunk), Buffer.alloc(8)]);
         assertError(await client.exchange(Type.CHUNK_REQUEST, 0, request), Code.UNAVAILABLE);
