@@ -37,6 +37,12 @@ unsigned int next_retransmit_us(SSL*, unsigned int previous_us) {
     return previous_us == 0 ? kFirstRetransmitUs : std::min(2 * previous_us, kLastRetransmitUs);
 }
 
+/// Leaves no error of an earlier call behind, which SSL_get_error would take for this one's.
+/// (Clearing an empty queue costs 16 writes, and took 5 % of the time of a packet.)
+void clear_errors() {
+    if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 /// Time: the protocol is ours to drive, but OpenSSL measures its retransmission timer with
 /// gettimeofday() and has no seam for it. After every call we ask how much of it is left and place
 /// that on the caller's clock; when the caller's clock gets there first (virtual time, or a wall
@@ -88,7 +94,7 @@ OpensslDtlsTransport::OpensslDtlsTransport(const Certificate& certificate, DtlsR
     : sink_(sink), remote_fingerprint_(remote_fingerprint), role_(role) {
     port_.sink = &sink_;
     port_.mtu_bytes = mtu_bytes;
-    ERR_clear_error();
+    clear_errors();
     SSL_CTX* context = dtls_context(certificate.impl());
     if (context != nullptr) ssl_.reset(SSL_new(context));
     BioPtr bio = make_datagram_bio(port_);
@@ -138,7 +144,7 @@ void OpensslDtlsTransport::handle_datagram(ByteSpan datagram, TimePoint now) {
 }
 
 void OpensslDtlsTransport::handshake() {
-    ERR_clear_error();
+    clear_errors();
     const int result = SSL_do_handshake(ssl_.get());
     if (result != 1) {
         handle_failure(result);
@@ -149,15 +155,17 @@ void OpensslDtlsTransport::handshake() {
 
 void OpensslDtlsTransport::read_records() {
     std::array<std::uint8_t, kMaxRecordBytes> record;  // not initialised, on purpose
-    while (state_ == State::kConnected) {
-        ERR_clear_error();
+    // One record a datagram is the rule: asking once more, in vain, costs as much as reading one.
+    do {
+        clear_errors();
         const int result = SSL_read(ssl_.get(), record.data(), static_cast<int>(record.size()));
         if (result <= 0) {
             handle_failure(result);
             return;
         }
         sink_.on_dtls_data({record.data(), static_cast<std::size_t>(result)});
-    }
+    } while (state_ == State::kConnected &&
+             (!port_.incoming.empty() || SSL_has_pending(ssl_.get()) == 1));
 }
 
 void OpensslDtlsTransport::handle_failure(int result) {
@@ -181,7 +189,7 @@ void OpensslDtlsTransport::handle_failure(int result) {
 }
 
 void OpensslDtlsTransport::fail(std::string reason) {
-    ERR_clear_error();
+    clear_errors();
     state_ = State::kFailed;
     failure_ = std::move(reason);
     retransmit_at_.reset();
@@ -209,7 +217,7 @@ void OpensslDtlsTransport::handle_timeout(TimePoint now) {
         return;
     }
     if (!retransmit_at_ || now < *retransmit_at_) return;
-    ERR_clear_error();
+    clear_errors();
     if (DTLSv1_handle_timeout(ssl_.get()) < 0) {
         fail("handshake timed out");
         return;
@@ -220,11 +228,11 @@ void OpensslDtlsTransport::handle_timeout(TimePoint now) {
 Status OpensslDtlsTransport::send(ByteSpan data) {
     KOLLATOR_CHECK(state_ == State::kConnected);
     if (data.empty()) return {};
-    ERR_clear_error();
+    clear_errors();
     const int result = SSL_write(ssl_.get(), data.data(), static_cast<int>(data.size()));
     if (result > 0) return {};
     const char* reason = ERR_reason_error_string(ERR_peek_error());
-    ERR_clear_error();
+    clear_errors();
     // The datagram BIO never refuses, so nothing is left half-written.
     return make_error(ErrorCode::kInvalid,
                       std::string("dtls: ") + (reason == nullptr ? "record refused" : reason));
@@ -232,10 +240,10 @@ Status OpensslDtlsTransport::send(ByteSpan data) {
 
 void OpensslDtlsTransport::close() {
     if (!alive()) return;
-    ERR_clear_error();
+    clear_errors();
     // OpenSSL refuses SSL_shutdown during a handshake; then the peer learns it from silence.
     if (state_ == State::kConnected) SSL_shutdown(ssl_.get());
-    ERR_clear_error();
+    clear_errors();
     state_ = State::kClosed;
     retransmit_at_.reset();
 }
