@@ -125,7 +125,7 @@ void exchange(TransportPair& pair, const std::vector<std::size_t>& sizes, bool o
             return pair.client.messages.size() == sizes.size() &&
                    pair.server.messages.size() == sizes.size();
         },
-        seconds(600)))
+        seconds(60)))
         << pair.client.messages.size() << " and " << pair.server.messages.size() << " of "
         << sizes.size();
     for (const Side& side : sides) {
@@ -170,18 +170,20 @@ TEST_F(DataTransportTest, MessagesOfEverySizeArriveBothWaysUnordered) {
 }
 
 TEST(DataTransportLinkTest, NothingIsLostOnALinkThatLosesDoublesAndReorders) {
+    constexpr std::uint64_t kSeed = 11;
+    std::vector<std::size_t> sizes = many_sizes(kSeed);
+    sizes.resize(24);  // real time: a megabyte each way
     for (const bool ordered : {true, false}) {
-        for (const std::uint64_t seed : {11, 12}) {
-            SCOPED_TRACE(::testing::Message() << "seed " << seed << " ordered " << ordered);
-            TransportPair pair(seed);
-            ASSERT_TRUE(pair.connect());
-            ASSERT_TRUE(pair.open(channel_options("kollator", ordered)));
-            pair.impairment.loss = 20;
-            pair.impairment.duplication = 10;
-            pair.impairment.reordering = 30;
-            pair.impairment.delay = milliseconds(20);
-            exchange(pair, many_sizes(seed), ordered);
-        }
+        SCOPED_TRACE(::testing::Message() << "seed " << kSeed << " ordered " << ordered);
+        TransportPair pair(kSeed);
+        ASSERT_TRUE(pair.connect());
+        ASSERT_TRUE(pair.open(channel_options("kollator", ordered)));
+        pair.follows_real_clock = true;
+        pair.impairment.loss = 20;
+        pair.impairment.duplication = 10;
+        pair.impairment.reordering = 30;
+        pair.impairment.delay = milliseconds(2);
+        exchange(pair, sizes, ordered);
     }
 }
 
@@ -224,7 +226,7 @@ TEST_F(DataTransportTest, AFullBufferOfTinyMessagesRefusesToo) {
     EXPECT_EQ(status.error().code, ErrorCode::kLimit);
     EXPECT_LE(sent, 5000U);
     pair.impairment.loss = 0;
-    ASSERT_TRUE(pair.run_until([&] { return server.messages.size() == sent; }, seconds(600)));
+    ASSERT_TRUE(pair.run_until([&] { return server.messages.size() == sent; }, seconds(60)));
     EXPECT_GE(client.times_writable, 1);
 }
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -146,7 +147,7 @@ class TransportPair {
         const TimePoint end = now + std::chrono::duration_cast<TimePoint::duration>(limit);
         while (!done()) {
             if (now >= end) return false;
-            step();
+            step(follows_real_clock ? real_time_passed() : std::chrono::milliseconds(10));
         }
         return true;
     }
@@ -177,6 +178,9 @@ class TransportPair {
     std::unique_ptr<SctpStack> stack;
     TimePoint now{std::chrono::hours(1)};
     Impairment impairment;
+    /// usrsctp's timers run in our time, but a chunk is resent only when it is old enough by the
+    /// real clock: where packets are lost, virtual time must not outrun that one.
+    bool follows_real_clock = false;
     TransportEnd client;
     TransportEnd server;
     std::uint64_t datagrams = 0;
@@ -187,6 +191,14 @@ class TransportPair {
         TimePoint due;
         Bytes datagram;
     };
+
+    /// Lets a moment pass, and gives how long it has been since the last one.
+    Duration real_time_passed() {
+        const timespec moment{0, 1'000'000};
+        (void)::nanosleep(&moment, nullptr);
+        const TimePoint then = std::exchange(real_now_, std::chrono::steady_clock::now());
+        return real_now_ - then;
+    }
 
     bool chance(std::uint32_t per_mille) {
         return per_mille > 0 && random_.u32() % 1000 < per_mille;
@@ -229,6 +241,7 @@ class TransportPair {
         }
     }
 
+    TimePoint real_now_ = std::chrono::steady_clock::now();
     SeededRandom random_;
     std::deque<InFlight> in_flight_;
 };
