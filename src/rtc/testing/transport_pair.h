@@ -166,7 +166,7 @@ class TransportPair {
                });
     }
 
-    /// Carries one round of datagrams; no time passes.
+    /// One round of datagrams; no time passes.
     void settle_once() { settle(1); }
 
     void poll() {
@@ -178,8 +178,7 @@ class TransportPair {
     std::unique_ptr<SctpStack> stack;
     TimePoint now{std::chrono::hours(1)};
     Impairment impairment;
-    /// usrsctp's timers run in our time, but a chunk is resent only when it is old enough by the
-    /// real clock: where packets are lost, virtual time must not outrun that one.
+    /// usrsctp resends a chunk when it is old enough by the real clock: virtual time must wait.
     bool follows_real_clock = false;
     TransportEnd client;
     TransportEnd server;
@@ -192,17 +191,16 @@ class TransportPair {
         Bytes datagram;
     };
 
-    // check: allow(purity) real time is what this is for: see follows_real_clock
+    // check: allow(purity) see follows_real_clock
     static TimePoint real_now() { return std::chrono::steady_clock::now(); }
-
     /// Lets a moment pass, and gives how long it has been since the last one.
     Duration real_time_passed() {
         const timespec moment{0, 1'000'000};
-        (void)::nanosleep(&moment, nullptr);  // check: allow(purity) as above
+        // check: allow(purity) see follows_real_clock
+        (void)::nanosleep(&moment, nullptr);
         const TimePoint then = std::exchange(real_now_, real_now());
         return real_now_ - then;
     }
-
     bool chance(std::uint32_t per_mille) {
         return per_mille > 0 && random_.u32() % 1000 < per_mille;
     }
