@@ -5,11 +5,10 @@
 namespace kollator::http {
 namespace {
 
-// For the web page: it hashes in a worker made from a blob and with WebAssembly, saves files from
-// blobs, and talks to workers and fronts anywhere. Nothing of another origin runs in it.
+// For the web page: it saves files from blobs, and talks to workers and fronts anywhere. Nothing of
+// another origin runs in it, and nothing inline.
 constexpr const char* kPagePolicy =
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; "
+    "default-src 'self'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self' http: https: ws: wss: blob:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'";
 
