@@ -19,18 +19,6 @@ td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 </style></head><body>
 )";
 
-const char* class_of(CheckStatus status) {
-    switch (status) {
-        case CheckStatus::kOk:
-            return "ok";
-        case CheckStatus::kWarn:
-            return "warn";
-        case CheckStatus::kError:
-            break;
-    }
-    return "error";
-}
-
 std::string row(std::string_view name, const std::string& value) {
     return fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", name, escape_html(value));
 }
@@ -77,13 +65,13 @@ std::string escape_html(std::string_view text) {
 std::string status_page(const HealthReport& health, const WorkerStats& stats) {
     std::string page = kHead;
     page += fmt::format("<h1>Kollator worker {}: <span class=\"{}\">{}</span></h1>\n",
-                        escape_html(health.worker_id), class_of(health.status()),
-                        class_of(health.status()));
+                        escape_html(health.worker_id), name_of(health.status()),
+                        name_of(health.status()));
     page += "<h2>Checks</h2><table>\n";
     for (const HealthCheck& check : health.checks) {
         page +=
             fmt::format("<tr><th scope=\"row\">{}</th><td class=\"{}\">{}</td><td>{}</td></tr>\n",
-                        escape_html(check.name), class_of(check.status), class_of(check.status),
+                        escape_html(check.name), name_of(check.status), name_of(check.status),
                         escape_html(check.detail));
     }
     const auto& cache = stats.cache;

@@ -10,18 +10,6 @@ namespace {
 
 using nlohmann::json;
 
-const char* name_of(CheckStatus status) {
-    switch (status) {
-        case CheckStatus::kOk:
-            return "ok";
-        case CheckStatus::kWarn:
-            return "warn";
-        case CheckStatus::kError:
-            break;
-    }
-    return "error";
-}
-
 std::string dump(const json& document) {
     // Details may quote what an object store or a file system said.
     return document.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -37,6 +25,18 @@ json use_json(const std::optional<ChunkUse>& use) {
 }
 
 }  // namespace
+
+const char* name_of(CheckStatus status) {
+    switch (status) {
+        case CheckStatus::kOk:
+            return "ok";
+        case CheckStatus::kWarn:
+            return "warn";
+        case CheckStatus::kError:
+            break;
+    }
+    return "error";
+}
 
 CheckStatus HealthReport::status() const {
     CheckStatus worst = CheckStatus::kOk;

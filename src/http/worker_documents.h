@@ -14,6 +14,9 @@ namespace kollator::http {
 
 enum class CheckStatus { kOk, kWarn, kError };
 
+/// "ok", "warn" or "error".
+const char* name_of(CheckStatus status);
+
 struct HealthCheck {
     std::string name;  ///< "cache", "store", …
     CheckStatus status = CheckStatus::kOk;
