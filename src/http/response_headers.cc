@@ -5,10 +5,11 @@
 namespace kollator::http {
 namespace {
 
-// For the web page: it saves files from blobs, and talks to workers and fronts anywhere. Nothing of
-// another origin runs in it, and nothing inline.
+// For the web page: it hashes in a worker made from a blob and with WebAssembly, saves files from
+// blobs, and talks to workers and fronts anywhere. Nothing of another origin runs in it.
 constexpr const char* kPagePolicy =
-    "default-src 'self'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; "
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; "
     "connect-src 'self' http: https: ws: wss: blob:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'";
 

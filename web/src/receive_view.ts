@@ -127,8 +127,12 @@ export class ReceiveView {
         try {
             await download(this.#context.client, file, target, {
                 signal,
-                onProgress: (progress) => this.#update(progress),
-                onTrouble: (error) => this.#stumble(wordsForTrouble(error)),
+                onProgress: (progress) => {
+                    if (!signal.aborted) this.#update(progress);
+                },
+                onTrouble: (error) => {
+                    if (!signal.aborted) this.#stumble(wordsForTrouble(error));
+                },
             });
             this.#finish(file, await target.finish());
         } catch (error) {
@@ -216,6 +220,9 @@ export class ReceiveView {
     #cancel(): void {
         this.#controller.abort(new DOMException("cancelled by the reader", "AbortError"));
         this.#controller = new AbortController();
+        // A paint that is due would take the words away again.
+        window.clearTimeout(this.#paintTimer);
+        this.#paintTimer = undefined;
         this.#enter("ready");
         this.#say("Cancelled. Nothing was saved.");
         this.#part("save").focus();
