@@ -5,7 +5,6 @@ import re
 import cpp_source
 
 MAX_LINES = {".cc": 500, ".h": 250}
-MAX_TEST_LINES = 600  # a list of cases is read one by one
 MAX_FUNCTION_LINES = 70
 MAX_NESTING = 4
 MAX_COLUMNS = 100
@@ -122,7 +121,7 @@ def check_third_party(path, text, third_party):
 
 
 def check_size(path, text):
-    limit = MAX_TEST_LINES if path.endswith("_test.cc") else MAX_LINES[path[path.rindex("."):]]
+    limit = MAX_LINES[path[path.rindex("."):]]
     lines = text.count("\n")
     if lines > limit:
         yield 1, "file-size", f"{lines} lines; at most {limit}"
