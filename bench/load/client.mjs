@@ -82,12 +82,21 @@ export class Connection {
     request.resolve();
   }
 
-  #request(onFragment) {
-    const id = this.#nextId++;
-    const done = new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject, onFragment });
+  /** Sends a request's messages; ends with what its answer resolves or rejects to. */
+  async #request(id, messages, handlers) {
+    const answered = new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject, ...handlers });
     });
-    return { id, done: deadline(done, 'request') };
+    const sent = (async () => {
+      for (const message of messages) await this.#send(message);
+    })();
+    // One settled promise for both: a send that fails leaves no answer behind for close() to reject.
+    const failed = new Promise((_, reject) => sent.catch(reject));
+    try {
+      return await deadline(Promise.race([answered, failed]), 'request');
+    } finally {
+      this.#pending.delete(id);
+    }
   }
 
   async #send(message) {
@@ -99,9 +108,8 @@ export class Connection {
 
   async store(chunk) {
     const hash = createHash('sha256').update(chunk).digest();
-    const { id, done } = this.#request();
-    for (const message of chunkStore(id, hash, chunk)) await this.#send(message);
-    await done;
+    const id = this.#nextId++;
+    await this.#request(id, chunkStore(id, hash, chunk), {});
     return hash;
   }
 
@@ -109,12 +117,12 @@ export class Connection {
   async get(hash) {
     let chunk;
     let got = 0;
-    const { id, done } = this.#request((body) => {
+    const onFragment = (body) => {
       chunk ??= Buffer.allocUnsafe(body.readUInt32BE(0));
       got += body.copy(chunk, body.readUInt32BE(4), 8);
-    });
-    await this.#send(chunkRequest(id, hash));
-    await done;
+    };
+    const id = this.#nextId++;
+    await this.#request(id, [chunkRequest(id, hash)], { onFragment });
     if (got !== chunk.length) throw new Error(`${got} of ${chunk.length} bytes came`);
     return chunk;
   }
@@ -122,16 +130,13 @@ export class Connection {
   /** Sends one message as it is; gives the flags and the body of the last message of its answer. */
   async exchange(type, flags, body) {
     const id = this.#nextId++;
-    const done = new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject, raw: true });
-    });
-    await this.#send(Buffer.concat([header(type, flags, id), body]));
-    return deadline(done, 'request');
+    return this.#request(id, [Buffer.concat([header(type, flags, id), body])], { raw: true });
   }
 
   close() {
     for (const { reject } of this.#pending.values()) reject(new Error('closed'));
     this.#pending.clear();
+    this.#writable.splice(0).forEach((go) => go());
     this.#peer.close();
   }
 }
