@@ -12,6 +12,17 @@ find_package(prometheus-cpp REQUIRED)
 pkg_check_modules(usrsctp REQUIRED IMPORTED_TARGET usrsctp)
 pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+
+# SCTP takes and frees several blocks of 1 to 2 KiB for each packet, which glibc's malloc does in its
+# slow way. Executables that serve link this; sanitizers bring an allocator of their own.
+find_library(KOLLATOR_TCMALLOC tcmalloc_minimal)
+add_library(kollator_allocator INTERFACE)
+if(KOLLATOR_TCMALLOC AND NOT KOLLATOR_SANITIZE)
+    target_link_libraries(kollator_allocator INTERFACE ${KOLLATOR_TCMALLOC})
+elseif(NOT KOLLATOR_SANITIZE)
+    message(STATUS "Without tcmalloc (libgoogle-perftools-dev), which saves a tenth of the CPU")
+endif()
+
 if(KOLLATOR_TESTS)
     find_package(GTest REQUIRED)
 endif()
