@@ -1,6 +1,6 @@
-// Starts `kollator dev`, as a person would, on ports and in a folder of its own.
+// Starts `kollator dev`, or a front and workers as processes of their own, as a person would.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -11,43 +11,87 @@ const START_MS = 60_000;
 const STOP_MS = 30_000;
 const KEPT_OUTPUT_CHARS = 20_000;
 
-/** @param {Record<string, string>} [environment] further variables, S3_* for instance */
-export async function startKollator(environment = {}) {
+/**
+ * Starts one process, on ports and in a folder of its own.
+ * @param {Record<string, string>} [environment] further variables, S3_* for instance
+ */
+export async function startKollator(environment = {}, subcommand = "dev") {
     const dataDir = await mkdtemp(join(tmpdir(), "kollator-e2e-"));
-    const kollator = new Kollator(dataDir, {
-        ...environment,
-        DATA_DIR: dataDir,
-        PORT: String(await freePort()),
-        FRONT_PORT: String(await freePort()),
-    });
+    const ports = { PORT: String(await freePort()), FRONT_PORT: String(await freePort()) };
+    const kollator = new Kollator(subcommand, dataDir, { ...environment, ...ports, DATA_DIR: dataDir });
     await kollator.start();
     return kollator;
 }
 
+/** A front, and workers that have registered with it. */
+export async function startPool(workerCount, environment = {}) {
+    const folder = await mkdtemp(join(tmpdir(), "kollator-e2e-key-"));
+    const key = join(folder, "worker.key");
+    execFileSync(program(), ["keygen", key]);
+    const front = await startKollator({ WORKER_SHARED_KEY_PATH: key }, "front");
+    const settings = { ...environment, WORKER_SHARED_KEY_PATH: key, FRONT_URLS: front.url };
+    const workers = await Promise.all(
+        Array.from({ length: workerCount }, () => startKollator(settings, "worker")),
+    );
+    const pool = {
+        front,
+        workers,
+        async size() {
+            return (await (await fetch(new URL("/workers", front.url))).json()).length;
+        },
+        async dispose() {
+            for (const each of [...workers, front]) await each.dispose();
+            await rm(folder, { recursive: true, force: true });
+        },
+    };
+    await until(async () => (await pool.size()) === workerCount, START_MS, "register the workers");
+    return pool;
+}
+
+function program() {
+    const path = process.env.KOLLATOR_BIN;
+    if (!path) throw new Error("KOLLATOR_BIN does not say where the executable is");
+    return path;
+}
+
+/** `why`: tells more, and throws by itself where waiting is in vain. */
+export async function until(condition, withinMs, what, why = () => "") {
+    const deadline = Date.now() + withinMs;
+    while (!(await condition().catch(() => false))) {
+        const more = why();
+        if (Date.now() > deadline) throw new Error(`kollator does not ${what}:\n${more}`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+}
+
 /** One `kollator <subcommand>` process that can be ended and started again with all its settings. */
 export class Kollator {
-    /** The page's address, as the server printed it. */
-    url = "";
+    #subcommand;
     #dataDir;
     #environment;
     #child;
     #output = "";
 
-    constructor(dataDir, environment) {
+    constructor(subcommand, dataDir, environment) {
+        this.#subcommand = subcommand;
         this.#dataDir = dataDir;
         this.#environment = environment;
+    }
+
+    /** Where people go: the page, or for a worker its status page. */
+    get url() {
+        const worker = this.#subcommand === "worker";
+        return worker ? `${this.workerUrl}/` : `http://127.0.0.1:${this.#environment.FRONT_PORT}/`;
     }
 
     get workerUrl() {
         return `http://127.0.0.1:${this.#environment.PORT}`;
     }
 
-    /** Resolves when the page's address was printed and the page answers. */
-    async start(subcommand = "dev") {
-        const program = process.env.KOLLATOR_BIN;
-        if (!program) throw new Error("KOLLATOR_BIN does not say where the executable is");
+    /** Resolves when the page answers. */
+    async start() {
         this.#output = "";
-        this.#child = spawn(program, [subcommand], {
+        this.#child = spawn(program(), [this.#subcommand], {
             env: { ...process.env, ...this.#environment },
             stdio: ["ignore", "pipe", "pipe"],
         });
@@ -56,8 +100,10 @@ export class Kollator {
                 this.#output = (this.#output + text).slice(-KEPT_OUTPUT_CHARS);
             });
         }
-        this.url = `http://127.0.0.1:${this.#environment.FRONT_PORT}/`;
-        await this.#until(async () => (await fetch(this.url)).ok, START_MS, "answer");
+        await until(async () => (await fetch(this.url)).ok, START_MS, "answer", () => {
+            if (this.#child.exitCode !== null) throw new Error(`kollator ended:\n${this.#output}`);
+            return this.#output;
+        });
     }
 
     /** As Ctrl-C does; rejects where it does not end, or not cleanly. */
@@ -97,16 +143,6 @@ export class Kollator {
             await this.stop();
         } finally {
             await rm(this.#dataDir, { recursive: true, force: true });
-        }
-    }
-
-    async #until(condition, withinMs, what) {
-        const deadline = Date.now() + withinMs;
-        while (!(await condition().catch(() => false))) {
-            if (this.#child.exitCode !== null || Date.now() > deadline) {
-                throw new Error(`kollator does not ${what}:\n${this.#output}`);
-            }
-            await new Promise((resolve) => setTimeout(resolve, 50));
         }
     }
 }
