@@ -5,13 +5,11 @@
 namespace kollator::http {
 namespace {
 
-// For the web page: it hashes in a worker made from a blob and with WebAssembly, saves files from
-// blobs, and talks to workers and fronts anywhere. Nothing of another origin runs in it.
+// For the web page: it talks to workers and fronts anywhere, and nothing of another origin, inline
+// or made from a string runs in it.
 constexpr const char* kPagePolicy =
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "connect-src 'self' http: https: ws: wss: blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'";
+    "default-src 'self'; connect-src 'self' http: https: ws: wss:; object-src 'none'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 // A day: browsers cap it lower (Chromium: two hours).
 constexpr const char* kPreflightMaxAgeSeconds = "86400";
