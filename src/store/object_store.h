@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,9 @@ struct GetOptions {
     /// An object (or range) larger than this is refused with kLimit before its body is read. 0: the
     /// store's own limit, kMaxObjectBytes, which no larger value lifts either.
     std::uint64_t max_bytes = 0;
+    /// Asked once more because the bytes that came were wrong: counts as a retry of the store's
+    /// own. kCorrupt, without a request, where the store's budget of retries is used up.
+    bool again = false;
     /// Where the buffer's bytes are leased from, when given; kLimit where it is used up. Outlives
     /// the request, and in a filesystem store the job pool too: a job that is reading a file when
     /// its request is cancelled gives its lease back a moment later.
@@ -64,13 +68,49 @@ struct ListPage {
     bool more = false;               ///< entries after the last one exist
 };
 
+/// Of a circuit breaker: requests go, fail at once, or one goes to find out.
+enum class BreakerState : std::uint8_t { kClosed, kHalfOpen, kOpen };
+
+/// "closed", "half-open" or "open".
+std::string_view to_string(BreakerState state);
+
+/// Requests of one kind that ended in one way.
+struct RequestCount {
+    std::string_view operation;  ///< "get", "put", "head", "list", "delete"
+    std::string_view result;     ///< "ok", "not_found", "slow_down", "timeout", …
+    std::uint64_t count = 0;
+};
+
+/// A calendar month's egress (UTC) against its budget.
+struct EgressStats {
+    std::string month;  ///< "2026-11"
+    std::uint64_t used_bytes = 0;
+    std::uint64_t budget_bytes = 0;  ///< 0: none
+    bool limited = false;            ///< the budget is used up: misses are slowed
+};
+
 struct StoreStats {
     std::uint64_t requests = 0;  ///< sent, retries included
     std::uint64_t errors = 0;    ///< requests that ended in an error other than not found
     std::uint64_t retries = 0;
+    std::uint64_t retries_refused = 0;  ///< wanted, but over the retry budget
+    std::uint64_t refused = 0;          ///< not sent: the circuit was open
     std::uint64_t uploaded_chunks = 0;
     std::uint64_t uploaded_bytes = 0;
+    std::uint64_t sent_bytes = 0;        ///< of bodies, repeats included
     std::uint64_t downloaded_bytes = 0;  ///< what a provider bills as egress
+    std::uint32_t in_flight = 0;
+    std::uint32_t in_flight_limit = 0;  ///< 0: not bounded by this store
+    BreakerState breaker = BreakerState::kClosed;
+    std::vector<RequestCount> answers;  ///< those that happened
+    std::optional<EgressStats> egress;  ///< where it is counted
+};
+
+/// Something that /health shows beside whether the store can be used.
+struct StoreCheck {
+    std::string name;  ///< "circuit", "credentials", "egress"
+    bool warn = false;
+    std::string detail;
 };
 
 /// A request under way. Destroying it cancels the request: no callback runs after that.
@@ -127,6 +167,8 @@ class ObjectStore {
     virtual TransferHandle probe(OnDone on_done) = 0;
 
     virtual StoreStats stats() const = 0;
+
+    virtual std::vector<StoreCheck> checks() const { return {}; }
 
     /// For logs and /health: "filesystem /path" or "s3 https://host/bucket"; no secret.
     virtual std::string describe() const = 0;

@@ -6,7 +6,6 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "store/s3/responses.h"
 
 namespace kollator::store::s3 {
 namespace {
@@ -17,31 +16,38 @@ const log::Logger kLog("s3");
 constexpr std::size_t kMaxQueuedCalls = 4096;
 constexpr std::size_t kMaxQueuedBytes = 256 << 20;
 
-/// A list of 1,000 entries has about 0.6 MB; S3 puts up to 1,024 bytes of key into each.
-constexpr std::size_t kMaxListBytes = 4 << 20;
-constexpr std::size_t kMaxErrorBytes = 64 << 10;
-
 /// S3 refuses a request whose time is 15 minutes off. Nearer than this, it was something else.
 constexpr auto kNoticeableSkew = std::chrono::minutes(5);
 
-/// SHA-256 of nothing.
-constexpr std::string_view kEmptyHash =
-    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+/// A 400 to a conditional PUT whose repetition without the condition succeeds may have been an
+/// accident; so many are none.
+constexpr int kCertainDoubts = 3;
 
 HttpTransfersOptions transfers_options(const S3Options& options, const Endpoint& endpoint) {
     HttpTransfersOptions out;
     out.max_transfers = options.max_transfers;
     out.ca_file = options.ca_file;
+    out.ca_path = options.ca_path;
     out.connect_timeout = options.connect_timeout;
     out.stall_timeout = options.stall_timeout;
     out.avoid_proxies = endpoint.loopback;
     return out;
 }
 
+CircuitBreaker::Options breaker_options(const S3Options& options) {
+    return {.failures = options.breaker_failures,
+            .min_wait = options.breaker_min_wait,
+            .max_wait = options.breaker_max_wait};
+}
+
+double seconds(Duration duration) {
+    return std::chrono::duration<double>(duration).count();
+}
+
 }  // namespace
 
-struct Client::Operation {
-    Operation(Id the_id, EventLoop& loop) : id(the_id), retry(loop) {}
+struct Client::Request {
+    Request(Id the_id, EventLoop& loop) : id(the_id), retry(loop) {}
 
     const Id id;
     Call call;
@@ -52,39 +58,14 @@ struct Client::Operation {
     bool clock_corrected = false;
     bool conditional = false;    ///< how the attempt under way was sent
     bool unconditional = false;  ///< this one goes without the condition
+    bool certain = false;        ///< and it was surely the condition that was refused
     bool queued = false;
-    std::uint64_t slow_downs = 0;  ///< of the client, when the attempt was sent
+    CircuitBreaker::Pass pass = CircuitBreaker::Pass::kYes;  ///< of the attempt under way
+    std::uint64_t era = 0;  ///< of the limit, when the attempt was sent
     TimePoint first_sent{};
     TimePoint sent{};
     Timer retry;
     std::unique_ptr<HttpTransfers::Handle> transfer;
-};
-
-struct Client::Metrics {
-    explicit Metrics(MetricsRegistry& registry)
-        : requests(registry.counter("kollator_store_requests_total",
-                                    "Requests sent to the object store, retries included")),
-          errors(registry.counter("kollator_store_errors_total",
-                                  "Requests to the object store that failed")),
-          retries(registry.counter("kollator_store_retries_total",
-                                   "Requests to the object store sent again")),
-          uploaded(registry.counter("kollator_store_uploaded_bytes_total",
-                                    "Bytes stored in the object store")),
-          downloaded(registry.counter("kollator_store_downloaded_bytes_total",
-                                      "Bytes received from the object store")),
-          in_flight(registry.gauge("kollator_store_requests_in_flight",
-                                   "Requests to the object store under way")),
-          seconds(registry.histogram("kollator_store_request_seconds",
-                                     "Duration of a request to the object store",
-                                     {0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30})) {}
-
-    Counter requests;
-    Counter errors;
-    Counter retries;
-    Counter uploaded;
-    Counter downloaded;
-    Gauge in_flight;
-    Histogram seconds;
 };
 
 Client::Client(EventLoop& loop, const Clock& clock, Random& random, S3Options options,
@@ -95,141 +76,127 @@ Client::Client(EventLoop& loop, const Clock& clock, Random& random, S3Options op
       options_(std::move(options)),
       endpoint_(std::move(endpoint)),
       credentials_{options_.access_key, options_.secret_key, options_.session_token},
-      metrics_(options_.metrics != nullptr ? std::make_unique<Metrics>(*options_.metrics)
-                                           : nullptr),
+      stats_(options_.metrics),
       transfers_(loop, transfers_options(options_, endpoint_)),
-      limit_(options_.max_transfers) {}
+      limit_(options_.max_transfers),
+      retry_budget_({.percent = options_.retry_percent, .floor = options_.retry_floor}),
+      breaker_(breaker_options(options_)) {
+    show();
+}
 
 Client::~Client() = default;
 
+// --- in, and out to the wire -------------------------------------------------------------------
+
 bool Client::has_room(const Call& call) const {
-    return queue_.size() < kMaxQueuedCalls &&
-           queued_bytes_ + (call.body ? call.body->size() : 0) <= kMaxQueuedBytes;
+    return queue_.size() < kMaxQueuedCalls && queued_bytes_ + call.body_bytes() <= kMaxQueuedBytes;
 }
 
 void Client::start(Id id, Call call, Exchange::OnProgress on_progress, OnReply on_reply) {
     KOLLATOR_CHECK(loop_.in_loop_thread());
-    KOLLATOR_CHECK(operations_.count(id) == 0);
-    const bool has_room = this->has_room(call);
-    auto& operation = operations_[id];
-    operation = std::make_unique<Operation>(id, loop_);
-    operation->call = std::move(call);
-    operation->on_progress = std::move(on_progress);
-    operation->on_reply = std::move(on_reply);
-    if (has_room) {
-        enqueue(*operation, false);
+    KOLLATOR_CHECK(requests_.count(id) == 0);
+    auto& request = requests_[id];
+    request = std::make_unique<Request>(id, loop_);
+    request->call = std::move(call);
+    request->on_progress = std::move(on_progress);
+    request->on_reply = std::move(on_reply);
+    if (breaker_.refuses(clock_.now())) {
+        stats_.on_refused();
+        fail_later(*request, circuit_open());
+    } else if (!has_room(request->call)) {
+        fail_later(*request,
+                   make_error(ErrorCode::kLimit, "too many requests wait for the object store"));
+    } else if (request->call.again && !retry_budget_.try_take(clock_.now())) {
+        stats_.on_retry_refused();
+        fail_later(*request, make_error(ErrorCode::kCorrupt,
+                                        "wrong bytes, and no retry is left in this minute"));
+    } else {
+        enqueue(*request, false);
         pump();
-        return;
     }
-    ++stats_.errors;
-    loop_.post([weak = weak_from_this(), id] {
-        if (const auto self = weak.lock()) {
-            self->finish(
-                id, make_error(ErrorCode::kLimit, "too many requests wait for the object store"));
-        }
+}
+
+void Client::fail_later(Request& request, Error error) {
+    loop_.post([weak = weak_from_this(), id = request.id, error = std::move(error)] {
+        if (const auto self = weak.lock()) self->finish(id, error);
     });
 }
 
 void Client::cancel(Id id) {
-    const auto found = operations_.find(id);
-    if (found == operations_.end()) return;
+    const auto found = requests_.find(id);
+    if (found == requests_.end()) return;
     // Out of the map first: what the callbacks hold may call back in here when it goes.
-    const auto operation = std::move(found->second);
-    operations_.erase(found);
-    if (operation->queued) {
+    const auto request = std::move(found->second);
+    requests_.erase(found);
+    if (request->queued) {
         queue_.erase(std::find(queue_.begin(), queue_.end(), id));
-        if (operation->call.body) queued_bytes_ -= operation->call.body->size();
+        queued_bytes_ -= request->call.body_bytes();
     }
-    if (operation->transfer) {
-        operation->transfer.reset();
+    if (request->transfer) {
+        request->transfer.reset();
+        breaker_.on_cancelled(request->pass);
         --in_flight_;
-        if (metrics_) metrics_->in_flight.set(static_cast<double>(in_flight_));
     }
     pump();
+    show();
 }
 
 /// A retry goes first: it has waited longest.
-void Client::enqueue(Operation& operation, bool first) {
-    operation.queued = true;
-    if (operation.call.body) queued_bytes_ += operation.call.body->size();
+void Client::enqueue(Request& request, bool first) {
+    request.queued = true;
+    queued_bytes_ += request.call.body_bytes();
     if (first) {
-        queue_.push_front(operation.id);
+        queue_.push_front(request.id);
     } else {
-        queue_.push_back(operation.id);
+        queue_.push_back(request.id);
     }
 }
 
-void Client::pump() {
-    while (!queue_.empty() && in_flight_ < limit_) {
-        Operation& operation = *operations_.at(queue_.front());
-        queue_.pop_front();
-        operation.queued = false;
-        if (operation.call.body) queued_bytes_ -= operation.call.body->size();
-        dispatch(operation);
-    }
-}
-
-void Client::dispatch(Operation& operation) {
-    operation.sent = clock_.now();
-    if (operation.attempts == 0) operation.first_sent = operation.sent;
-    ++operation.attempts;
-    operation.slow_downs = slow_downs_;
-    operation.conditional =
-        operation.call.only_if_absent && conditions_work_ && !operation.unconditional;
-    ++in_flight_;
-    ++stats_.requests;
-    if (operation.attempts > 1) ++stats_.retries;
-    if (metrics_) {
-        metrics_->requests.add();
-        if (operation.attempts > 1) metrics_->retries.add();
-        metrics_->in_flight.set(static_cast<double>(in_flight_));
-    }
-    operation.transfer =
-        transfers_.start(sign(operation), operation.on_progress,
-                         [weak = weak_from_this(), id = operation.id](HttpResponse response) {
-                             if (const auto self = weak.lock())
-                                 self->on_response(id, std::move(response));
-                         });
-}
-
-HttpRequest Client::sign(const Operation& operation) const {
-    const Call& call = operation.call;
-    SigningScope scope;
-    scope.region = options_.region;
-    scope.time = corrected_now();
-
-    SignableRequest to_sign;
-    to_sign.method = std::string(to_string(call.method));
-    to_sign.path = endpoint_.prefix + "/" + call.key;
-    if (call.key.empty() && !endpoint_.prefix.empty()) to_sign.path.pop_back();
-    to_sign.query = call.query;
-    to_sign.payload_hash = call.payload_hash.empty() ? kEmptyHash : call.payload_hash;
-    to_sign.headers = {{"Host", endpoint_.host},
-                       {"x-amz-content-sha256", to_sign.payload_hash},
-                       {"x-amz-date", amz_date(scope.time)}};
-    if (!credentials_.session_token.empty()) {
-        to_sign.headers.emplace_back("x-amz-security-token", credentials_.session_token);
-    }
-
-    HttpRequest request;
-    request.method = call.method;
-    request.url = endpoint_.origin + to_sign.path;
-    if (!call.query.empty()) request.url += "?" + canonical_query(call.query);
-    for (const auto& [name, value] : to_sign.headers)
-        request.headers.push_back(name + ": " + value);
-    request.headers.push_back("Authorization: " + authorization(to_sign, credentials_, scope));
-    if (!call.range.empty()) request.headers.push_back("Range: " + call.range);
-    if (operation.conditional) request.headers.emplace_back("If-None-Match: *");
-    request.body = call.body;
-    request.keep_body = call.keep_body;
-    request.max_body_bytes = call.max_body_bytes;
-    request.budget = call.budget;
-    request.max_text_bytes = call.query.empty() ? kMaxErrorBytes : kMaxListBytes;
-    const std::uint64_t bytes = call.body ? call.body->size() : call.max_body_bytes;
-    request.timeout = options_.request_timeout +
-                      std::chrono::milliseconds(bytes * 1000 / options_.min_bytes_per_second);
+Client::Request& Client::take_queued() {
+    Request& request = *requests_.at(queue_.front());
+    queue_.pop_front();
+    request.queued = false;
+    queued_bytes_ -= request.call.body_bytes();
     return request;
 }
+
+/// What waits when the circuit opens fails with it.
+void Client::pump() {
+    while (!queue_.empty() && (in_flight_ < limit_.value() || breaker_.refuses(clock_.now()))) {
+        const auto pass = breaker_.pass(clock_.now());
+        Request& request = take_queued();
+        if (pass == CircuitBreaker::Pass::kNo) {
+            stats_.on_refused();
+            fail_later(request, circuit_open());
+        } else {
+            dispatch(request, pass);
+        }
+    }
+}
+
+void Client::dispatch(Request& request, CircuitBreaker::Pass pass) {
+    request.sent = clock_.now();
+    if (request.attempts == 0) {
+        request.first_sent = request.sent;
+        if (!request.call.again) retry_budget_.note_request(request.sent);
+    }
+    ++request.attempts;
+    request.pass = pass;
+    request.era = limit_.era();
+    request.conditional = request.call.only_if_absent && conditions_ != Conditions::kMissing &&
+                          !request.unconditional;
+    ++in_flight_;
+    stats_.on_sent(request.attempts > 1 || request.call.again);
+    show();
+    const SigningContext context{endpoint_, credentials_, options_, corrected_now()};
+    request.transfer = transfers_.start(
+        build_request(request.call, context, request.conditional), request.on_progress,
+        [weak = weak_from_this(), id = request.id](HttpResponse response) {
+            if (const auto self = weak.lock()) self->on_response(id, std::move(response));
+        });
+}
+
+// --- the answer ----------------------------------------------------------------------------------
 
 bool Client::is_clock_off(const HttpResponse& response) const {
     if (!response.server_time) return false;
@@ -238,123 +205,141 @@ bool Client::is_clock_off(const HttpResponse& response) const {
 }
 
 void Client::on_response(Id id, HttpResponse response) {
-    const auto found = operations_.find(id);
-    if (found == operations_.end()) return;
-    Operation& operation = *found->second;
-    operation.transfer.reset();
+    const auto found = requests_.find(id);
+    if (found == requests_.end()) return;
+    Request& request = *found->second;
+    request.transfer.reset();
     --in_flight_;
-    const ErrorResponse error =
+    const ErrorResponse document =
         response.status >= 300 ? parse_error(response.text) : ErrorResponse{};
     Attempt attempt;
-    attempt.method = operation.call.method;
+    attempt.method = request.call.method;
     attempt.fault = response.fault;
     attempt.status = response.status;
-    attempt.code = error.code;
-    attempt.conditional = operation.conditional;
+    attempt.code = document.code;
+    attempt.has_text = !response.text.empty();
+    attempt.has_etag = response.has_etag;
+    attempt.conditional = request.conditional;
+    attempt.conditions_known = conditions_ == Conditions::kWork;
     attempt.clock_is_off = is_clock_off(response);
     const Verdict verdict = judge(attempt);
-    count(operation, verdict);
+    Error failure = failure_of(request, verdict, response, document);
+    stats_.on_ended(operation_of(request.call), ending_of(attempt, verdict),
+                    clock_.now() - request.sent);
+    if (is_outage(attempt, verdict)) last_outage_ = failure.detail;
+    note_health(request, attempt, verdict);
+    learn_conditions(request, attempt, verdict);
     // The last: it may call the store's user, who may destroy the store.
     const auto self = shared_from_this();
-    settle(operation, verdict, error, std::move(response));
+    settle(request, attempt, verdict, std::move(response), std::move(failure));
     pump();
+    show();
 }
 
-void Client::count(const Operation& operation, const Verdict& verdict) {
-    const bool fine = verdict.action == Action::kSucceed ||
-                      verdict.action == Action::kAlreadyThere ||
-                      verdict.error == ErrorCode::kNotFound;
-    if (!fine) ++stats_.errors;
-    if (!metrics_) return;
-    if (!fine) metrics_->errors.add();
-    metrics_->in_flight.set(static_cast<double>(in_flight_));
-    metrics_->seconds.observe(std::chrono::duration<double>(clock_.now() - operation.sent).count());
-    const double downloaded = static_cast<double>(transfers_.downloaded_bytes());
-    metrics_->downloaded.add(std::max(0.0, downloaded - metrics_->downloaded.value()));
+void Client::note_health(const Request& request, const Attempt& attempt, const Verdict& verdict) {
+    if (!is_outage(attempt, verdict)) {
+        if (!breaker_.on_answer()) return;
+        kLog.info("endpoint={} circuit=closed", endpoint_.origin);
+    } else if (breaker_.on_outage(clock_.now(), request.pass)) {
+        kLog.error("endpoint={} circuit=open failures={} last=\"{}\"", endpoint_.origin,
+                   breaker_.outages(), last_outage_);
+    }
 }
 
-void Client::settle(Operation& operation, const Verdict& verdict, const ErrorResponse& document,
-                    HttpResponse response) {
-    const auto failure = [&] { return failure_of(operation, verdict, response, document); };
+void Client::settle(Request& request, const Attempt& attempt, const Verdict& verdict,
+                    HttpResponse response, Error failure) {
     switch (verdict.action) {
         case Action::kSucceed:
         case Action::kAlreadyThere:
-            speed_up();
-            if (operation.unconditional && conditions_work_) {
-                conditions_work_ = false;
-                kLog.info("endpoint={} conditional_writes=no", endpoint_.origin);
-            }
-            finish(operation.id,
-                   Reply{std::move(response), verdict.action == Action::kAlreadyThere});
+            limit_.on_success(clock_.now());
+            finish(request.id, Reply{std::move(response), verdict.action == Action::kAlreadyThere});
             return;
         case Action::kFail:
             break;
         case Action::kRetrySlower:
-            slow_down(operation);
-            retry_later(operation, verdict, failure());
+            slow_down(request);
+            retry_later(request, std::move(failure));
             return;
         case Action::kRetry:
-            retry_later(operation, verdict, failure());
+            retry_later(request, std::move(failure));
             return;
         case Action::kCorrectClock:
-            if (!correct_clock(operation, response)) break;
-            enqueue(operation, true);
+            if (!correct_clock(request, response)) break;
+            send_again(request, std::move(failure));
             return;
         case Action::kRetryUnconditional:
-            operation.unconditional = true;
-            enqueue(operation, true);
+            request.unconditional = true;
+            request.certain = attempt.status == 501 || attempt.code == "NotImplemented";
+            send_again(request, std::move(failure));
             return;
     }
-    finish(operation.id, failure());
+    finish(request.id, std::move(failure));
 }
 
-bool Client::may_retry(const Operation& operation, Duration wait) const {
-    return operation.attempts < options_.max_attempts &&
-           clock_.now() + wait <= operation.first_sent + options_.retry_window;
+// --- once more
+// -------------------------------------------------------------------------------------
+
+bool Client::may_retry(const Request& request, Duration wait) const {
+    return request.attempts < options_.max_attempts &&
+           clock_.now() + wait <= request.first_sent + options_.retry_window;
 }
 
-void Client::retry_later(Operation& operation, const Verdict& verdict, Error failure) {
-    const Duration wait =
-        backoff(operation.attempts + 1, options_.backoff_base, options_.backoff_cap, random_);
-    if (!may_retry(operation, wait)) {
-        finish(operation.id, std::move(failure));
+void Client::send_again(Request& request, Error failure) {
+    if (!retry_budget_.try_take(clock_.now())) {
+        stats_.on_retry_refused();
+        finish(request.id, std::move(failure));
         return;
     }
-    kLog.debug("retry_in_ms={} attempt={} error={} detail=\"{}\"",
-               std::chrono::duration_cast<std::chrono::milliseconds>(wait).count(),
-               operation.attempts, kollator::to_string(verdict.error), failure.detail);
-    operation.retry.start_after(wait, [this, id = operation.id] {
-        // The timer is the operation's, which is ours: both live when it fires.
-        enqueue(*operations_.at(id), true);
+    enqueue(request, true);
+}
+
+void Client::retry_later(Request& request, Error failure) {
+    const Duration wait =
+        backoff(request.attempts + 1, options_.backoff_base, options_.backoff_cap, random_);
+    if (!may_retry(request, wait)) return finish(request.id, std::move(failure));
+    if (!retry_budget_.try_take(clock_.now())) {
+        stats_.on_retry_refused();
+        failure.detail += " (not tried again: the retry budget of this minute is used up)";
+        return finish(request.id, std::move(failure));
+    }
+    kLog.debug("retry_in_ms={:.0f} attempt={} error={} detail=\"{}\"", seconds(wait) * 1000,
+               request.attempts, kollator::to_string(failure.code), failure.detail);
+    request.retry.start_after(wait, [this, id = request.id] {
+        // The timer is the request's, which is ours: both live when it fires.
+        enqueue(*requests_.at(id), true);
         pump();
     });
 }
 
-bool Client::correct_clock(Operation& operation, const HttpResponse& response) {
-    if (operation.clock_corrected || !response.server_time) return false;
-    operation.clock_corrected = true;
+bool Client::correct_clock(Request& request, const HttpResponse& response) {
+    if (request.clock_corrected || !response.server_time) return false;
+    request.clock_corrected = true;
     clock_offset_ = *response.server_time - clock_.wall_now();
-    kLog.warn("endpoint={} clock_is_wrong_by_s={} advice=\"set this machine's clock\"",
-              endpoint_.origin,
-              std::chrono::duration_cast<std::chrono::seconds>(clock_offset_).count());
+    kLog.warn("endpoint={} clock_is_wrong_by_s={:.0f} advice=\"set this machine's clock\"",
+              endpoint_.origin, seconds(clock_offset_));
     return true;
 }
 
-/// Half as many at once; a refusal of what was sent before the last halving is no news.
-void Client::slow_down(const Operation& operation) {
-    if (operation.slow_downs != slow_downs_) return;
-    ++slow_downs_;
-    successes_ = 0;
-    limit_ = std::max<std::size_t>(1, limit_ / 2);
-    kLog.warn("endpoint={} says=slow-down requests_at_once={}", endpoint_.origin, limit_);
+/// Found out once and remembered: a 412 proves that the server keeps conditions; a PUT that was
+/// refused with its condition and accepted without proves that it does not, in the end.
+void Client::learn_conditions(const Request& request, const Attempt& attempt,
+                              const Verdict& verdict) {
+    if (conditions_ != Conditions::kUnknown) return;
+    if (verdict.action == Action::kAlreadyThere) conditions_ = Conditions::kWork;
+    if (verdict.action != Action::kSucceed || !request.unconditional) return;
+    condition_doubts_ += request.certain ? kCertainDoubts : 1;
+    if (attempt.method != Method::kPut || condition_doubts_ < kCertainDoubts) return;
+    conditions_ = Conditions::kMissing;
+    kLog.info("endpoint={} conditional_writes=no", endpoint_.origin);
 }
 
-/// One more at once for each round of successes.
-void Client::speed_up() {
-    if (limit_ >= options_.max_transfers || ++successes_ < limit_) return;
-    successes_ = 0;
-    ++limit_;
+void Client::slow_down(const Request& request) {
+    if (!limit_.on_too_much(request.era, clock_.now())) return;
+    kLog.warn("endpoint={} says=slow-down requests_at_once={}", endpoint_.origin, limit_.value());
 }
+
+// --- what people are told
+// ----------------------------------------------------------------------------
 
 bool Client::holds_a_secret(const std::string& text) const {
     for (const std::string& secret :
@@ -364,15 +349,16 @@ bool Client::holds_a_secret(const std::string& text) const {
     return false;
 }
 
-Error Client::failure_of(const Operation& operation, const Verdict& verdict,
+Error Client::failure_of(const Request& request, const Verdict& verdict,
                          const HttpResponse& response, const ErrorResponse& document) const {
     std::string detail =
-        fmt::format("{} {}: ", to_string(operation.call.method),
-                    operation.call.key.empty() ? endpoint_.origin : operation.call.key);
+        fmt::format("{} {}: ", to_string(request.call.method),
+                    request.call.key.empty() ? endpoint_.origin : request.call.key);
     if (response.fault != Fault::kNone) {
         detail += response.fault_detail;
     } else {
         detail += std::to_string(response.status);
+        if (response.status < 300) detail += " without an ETag, as no S3 server answers";
         if (!document.code.empty()) detail += " " + document.code;
         if (!document.message.empty()) detail += ", " + document.message;
     }
@@ -381,29 +367,50 @@ Error Client::failure_of(const Operation& operation, const Verdict& verdict,
     }
     // A server may repeat what we sent.
     if (holds_a_secret(detail)) {
-        detail = fmt::format("{}: {}", to_string(operation.call.method), response.status);
+        detail = fmt::format("{}: {}", to_string(request.call.method), response.status);
     }
     return make_error(verdict.error, std::move(detail));
 }
 
+Error Client::circuit_open() const {
+    return make_error(
+        ErrorCode::kUnavailable,
+        fmt::format("not asked, since {} requests in a row failed; tried again in {:.1f} s; last: "
+                    "{}",
+                    breaker_.outages(), seconds(breaker_.wait_left(clock_.now())), last_outage_));
+}
+
 void Client::finish(Id id, Result<Reply> result) {
-    const auto found = operations_.find(id);
-    if (found == operations_.end()) return;
-    const auto operation = std::move(found->second);
-    operations_.erase(found);
-    operation->on_reply(std::move(result));
+    const auto found = requests_.find(id);
+    if (found == requests_.end()) return;
+    const auto request = std::move(found->second);
+    requests_.erase(found);
+    request->on_reply(std::move(result));
+}
+
+void Client::show() {
+    stats_.show_load(in_flight_, limit_.value(), breaker_.state());
+    stats_.show_bytes(transfers_.sent_bytes(), transfers_.downloaded_bytes());
 }
 
 StoreStats Client::stats() const {
-    StoreStats stats = stats_;
+    StoreStats stats = stats_.snapshot();
+    stats.sent_bytes = transfers_.sent_bytes();
     stats.downloaded_bytes = transfers_.downloaded_bytes();
     return stats;
 }
 
+std::vector<StoreCheck> Client::checks() const {
+    std::vector<StoreCheck> checks;
+    const bool closed = breaker_.state() == BreakerState::kClosed;
+    std::string detail(store::to_string(breaker_.state()));
+    if (!closed) detail += ": " + circuit_open().detail;
+    checks.push_back({"circuit", !closed, std::move(detail)});
+    return checks;
+}
+
 void Client::count_upload(ObjectKind kind, std::uint64_t size_bytes) {
-    stats_.uploaded_chunks += kind == ObjectKind::kChunk ? 1 : 0;
-    stats_.uploaded_bytes += size_bytes;
-    if (metrics_) metrics_->uploaded.add(static_cast<double>(size_bytes));
+    stats_.on_stored(kind, size_bytes);
 }
 
 }  // namespace kollator::store::s3

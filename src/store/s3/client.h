@@ -3,32 +3,20 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "base/metrics.h"
+#include "store/s3/call.h"
+#include "store/s3/circuit_breaker.h"
+#include "store/s3/client_stats.h"
+#include "store/s3/concurrency_limit.h"
 #include "store/s3/endpoint.h"
 #include "store/s3/http_transfers.h"
 #include "store/s3/responses.h"
-#include "store/s3/signer.h"
+#include "store/s3/retry_budget.h"
 
 namespace kollator::store::s3 {
-
-/// One request on the bucket, before it is signed.
-struct Call {
-    Method method = Method::kGet;
-    std::string key;  ///< below the bucket, of characters that need no encoding; empty: the bucket
-    std::vector<NameValue> query;
-    std::string range;  ///< the Range header's value; may be empty
-    SharedBuffer body;
-    std::string payload_hash;  ///< hex; empty: of no bytes
-    bool only_if_absent = false;
-    bool keep_body = false;
-    std::uint64_t max_body_bytes = 0;
-    ByteBudget* budget = nullptr;
-};
 
 struct Reply {
     HttpResponse response;
@@ -39,8 +27,9 @@ struct Reply {
 /// are retried. Loop thread only; made by std::make_shared.
 ///
 ///   start ─▶ queued ─▶ in flight ─▶ judged ─▶ done
-///              ▲                      │
-///              └──── waits a back-off ┘
+///     │        ▲ │                    │         ▲
+///     │        └─┼─ waits a back-off ─┘         │
+///     └──────────┴─ the circuit is open ────────┘
 class Client : public std::enable_shared_from_this<Client> {
  public:
     using Id = std::uint64_t;
@@ -56,33 +45,39 @@ class Client : public std::enable_shared_from_this<Client> {
     void cancel(Id id);
 
     StoreStats stats() const;
+    std::vector<StoreCheck> checks() const;
     void count_upload(ObjectKind kind, std::uint64_t size_bytes);
     const Endpoint& endpoint() const { return endpoint_; }
 
  private:
-    struct Operation;
-    struct Metrics;
+    struct Request;
+    /// What is known of If-None-Match at this server.
+    enum class Conditions : std::uint8_t { kUnknown, kWork, kMissing };
 
     bool has_room(const Call& call) const;
-    void enqueue(Operation& operation, bool first);
+    void enqueue(Request& request, bool first);
+    Request& take_queued();
     void pump();
-    void dispatch(Operation& operation);
-    HttpRequest sign(const Operation& operation) const;
+    void dispatch(Request& request, CircuitBreaker::Pass pass);
+    void fail_later(Request& request, Error error);
     void on_response(Id id, HttpResponse response);
-    void count(const Operation& operation, const Verdict& verdict);
-    void settle(Operation& operation, const Verdict& verdict, const ErrorResponse& document,
-                HttpResponse response);
-    bool may_retry(const Operation& operation, Duration wait) const;
-    void retry_later(Operation& operation, const Verdict& verdict, Error failure);
-    bool correct_clock(Operation& operation, const HttpResponse& response);
-    void slow_down(const Operation& operation);
-    void speed_up();
+    void note_health(const Request& request, const Attempt& attempt, const Verdict& verdict);
+    void settle(Request& request, const Attempt& attempt, const Verdict& verdict,
+                HttpResponse response, Error failure);
+    void send_again(Request& request, Error failure);
+    void retry_later(Request& request, Error failure);
+    bool may_retry(const Request& request, Duration wait) const;
+    bool correct_clock(Request& request, const HttpResponse& response);
+    void learn_conditions(const Request& request, const Attempt& attempt, const Verdict& verdict);
+    void slow_down(const Request& request);
     bool is_clock_off(const HttpResponse& response) const;
     WallTime corrected_now() const { return clock_.wall_now() + clock_offset_; }
-    Error failure_of(const Operation& operation, const Verdict& verdict,
-                     const HttpResponse& response, const ErrorResponse& document) const;
+    Error circuit_open() const;
+    Error failure_of(const Request& request, const Verdict& verdict, const HttpResponse& response,
+                     const ErrorResponse& document) const;
     bool holds_a_secret(const std::string& text) const;
     void finish(Id id, Result<Reply> result);
+    void show();
 
     // Injected.
     EventLoop& loop_;
@@ -92,22 +87,23 @@ class Client : public std::enable_shared_from_this<Client> {
     const Endpoint endpoint_;
     const Credentials credentials_;
 
-    // Owned; the transfers before the operations, whose handles must go first.
-    std::unique_ptr<Metrics> metrics_;
+    // Owned; the transfers before the requests, whose handles must go first.
+    ClientStats stats_;
     HttpTransfers transfers_;
-    std::unordered_map<Id, std::unique_ptr<Operation>> operations_;
+    std::unordered_map<Id, std::unique_ptr<Request>> requests_;
     std::deque<Id> queue_;
 
     // State.
     Id last_id_ = 0;
     std::size_t in_flight_ = 0;
     std::size_t queued_bytes_ = 0;
-    std::size_t limit_;             ///< in flight at once; between 1 and max_transfers
-    std::size_t successes_ = 0;     ///< since limit_ last changed
-    std::uint64_t slow_downs_ = 0;  ///< a burst of refusals counts once
-    Duration clock_offset_{};       ///< what the server's clock is ahead of ours
-    bool conditions_work_ = true;   ///< until the server says that it does not know them
-    StoreStats stats_;
+    ConcurrencyLimit limit_;
+    RetryBudget retry_budget_;
+    CircuitBreaker breaker_;
+    std::string last_outage_;  ///< for people; no secret is in it
+    Duration clock_offset_{};  ///< what the server's clock is ahead of ours
+    Conditions conditions_ = Conditions::kUnknown;
+    int condition_doubts_ = 0;  ///< refusals that may have meant the condition
 };
 
 }  // namespace kollator::store::s3

@@ -86,6 +86,10 @@ Status check_numbers(const S3Options& options) {
         options.backoff_cap.count() < 0) {
         return wrong("retries", "expected no negative time");
     }
+    if (options.breaker_min_wait.count() < 1 ||
+        options.breaker_max_wait < options.breaker_min_wait) {
+        return wrong("breaker", "expected a longest wait that is no shorter than the first");
+    }
     return {};
 }
 

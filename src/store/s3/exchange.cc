@@ -122,6 +122,7 @@ void Exchange::take_header(std::string_view line) {
     const std::string_view value = trimmed(line.substr(colon + 1));
     if (same_name(name, "content-length")) response_.content_length = parse_number(value);
     if (same_name(name, "content-range")) response_.content_range = parse_content_range(value);
+    if (same_name(name, "etag")) response_.has_etag = !value.empty();
     if (same_name(name, "date")) response_.date = value;
 }
 

@@ -40,6 +40,7 @@ struct HttpResponse {
     int status = 0;  ///< 0: no answer
     std::optional<std::uint64_t> content_length;
     std::optional<ContentRange> content_range;
+    bool has_etag = false;
     std::string date;                     ///< the header, as sent
     std::optional<WallTime> server_time;  ///< the same, understood
     std::string text;                     ///< up to max_text_bytes

@@ -28,6 +28,7 @@ struct Slot {
     std::size_t upload_offset = 0;
     EventLoop* loop = nullptr;
     std::atomic<std::uint64_t>* downloaded_bytes = nullptr;
+    std::atomic<std::uint64_t>* sent_bytes = nullptr;
     char error[CURL_ERROR_SIZE] = {};
 
     Slot() { KOLLATOR_CHECK(easy != nullptr); }
@@ -64,6 +65,7 @@ std::size_t on_upload(char* data, std::size_t size, std::size_t count, void* use
         slot.upload_offset, {reinterpret_cast<std::uint8_t*>(data), size * count});
     if (!copied) return CURL_READFUNC_ABORT;
     slot.upload_offset += *copied;
+    slot.sent_bytes->fetch_add(*copied, std::memory_order_relaxed);
     return *copied;
 }
 
@@ -145,6 +147,11 @@ void set_limits(CURL* easy, const HttpTransfersOptions& options, const HttpReque
     set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     if (options.avoid_proxies) set(easy, CURLOPT_NOPROXY, "*");
     if (!options.ca_file.empty()) set(easy, CURLOPT_CAINFO, options.ca_file.c_str());
+    if (!options.ca_path.empty()) {
+        set(easy, CURLOPT_CAPATH, options.ca_path.c_str());
+        // Of the two, only what the operator named counts.
+        if (options.ca_file.empty()) set(easy, CURLOPT_CAINFO, static_cast<const char*>(nullptr));
+    }
 }
 
 void set_up(Slot& slot, const HttpTransfersOptions& options) {
@@ -258,6 +265,7 @@ struct HttpTransfers::Impl {
         slot->exchange = std::move(exchange);
         slot->loop = &loop;
         slot->downloaded_bytes = &downloaded_bytes;
+        slot->sent_bytes = &sent_bytes;
         set_up(*slot, options);
         KOLLATOR_CHECK(curl_multi_add_handle(multi, slot->easy) == CURLM_OK);
         busy.push_back(std::move(slot));
@@ -299,6 +307,7 @@ struct HttpTransfers::Impl {
     CURLM* multi = nullptr;
     std::atomic<bool> stopping{false};
     std::atomic<std::uint64_t> downloaded_bytes{0};
+    std::atomic<std::uint64_t> sent_bytes{0};
 
     std::mutex mutex;
     std::vector<Command> commands;  // GUARDED_BY(mutex)
@@ -340,6 +349,10 @@ std::unique_ptr<HttpTransfers::Handle> HttpTransfers::start(HttpRequest request,
 
 std::uint64_t HttpTransfers::downloaded_bytes() const {
     return impl_->downloaded_bytes.load();
+}
+
+std::uint64_t HttpTransfers::sent_bytes() const {
+    return impl_->sent_bytes.load();
 }
 
 }  // namespace kollator::store::s3

@@ -16,7 +16,8 @@ struct HttpTransfersOptions {
     /// Requests under way at once, each with a connection and an easy handle; both are kept for the
     /// next. The caller keeps its own queue: what waits inside libcurl would already be timed.
     std::size_t max_transfers = 64;
-    std::string ca_file;  ///< empty: the system's
+    std::string ca_file;  ///< a PEM bundle; empty: the system's
+    std::string ca_path;  ///< a folder of certificates by hash; empty: the system's
     std::chrono::milliseconds connect_timeout{};
     std::chrono::seconds stall_timeout{};  ///< so long with almost nothing moving ends a request
     bool avoid_proxies = false;            ///< else libcurl heeds http_proxy and its like
@@ -51,6 +52,8 @@ class HttpTransfers {
 
     /// Bytes of bodies received so far, whatever became of them: what a provider bills.
     std::uint64_t downloaded_bytes() const;
+    /// Bytes of bodies sent so far.
+    std::uint64_t sent_bytes() const;
 
  private:
     struct Impl;

@@ -121,6 +121,7 @@ class S3Store final : public ObjectStore {
         call.max_body_bytes =
             options.max_bytes == 0 ? kMaxObjectBytes : std::min(options.max_bytes, kMaxObjectBytes);
         call.budget = options.budget;
+        call.again = options.again;
         const bool ranged = options.offset > 0 || options.length > 0;
         if (ranged) {
             call.range = fmt::format("bytes={}-", options.offset);
@@ -145,7 +146,8 @@ class S3Store final : public ObjectStore {
         call.method = Method::kPut;
         call.key = key.path();
         call.payload_hash = to_hex(payload_sha256);
-        call.only_if_absent = true;
+        // Two torrents may share their name and differ outside of what it covers: the last stands.
+        call.only_if_absent = key.kind == ObjectKind::kChunk;
         const std::size_t size_bytes = body->size();
         call.body = std::move(body);
         return start(std::move(call), nullptr,
@@ -206,6 +208,7 @@ class S3Store final : public ObjectStore {
     }
 
     StoreStats stats() const override { return client_->stats(); }
+    std::vector<StoreCheck> checks() const override { return client_->checks(); }
     std::string describe() const override { return description_; }
 
  private:

@@ -29,7 +29,8 @@ struct S3Options {
     std::string secret_key;
     std::string session_token;  ///< may be empty
     S3AddressStyle address_style = S3AddressStyle::kPath;
-    std::string ca_file;  ///< PEM; empty: the system's
+    std::string ca_file;  ///< a PEM bundle; empty: the system's
+    std::string ca_path;  ///< a folder of certificates named by hash (c_rehash); may be empty
 
     std::size_t max_transfers = 64;  ///< requests, connections and easy handles at once, 1 to 1,024
     std::chrono::milliseconds connect_timeout{5'000};
@@ -44,6 +45,16 @@ struct S3Options {
     std::chrono::milliseconds retry_window{20'000};
     std::chrono::milliseconds backoff_base{100};
     std::chrono::milliseconds backoff_cap{5'000};
+    /// In any minute, so much of what is sent may be sent again, and retry_floor in any case.
+    unsigned retry_percent = 10;
+    unsigned retry_floor = 10;
+
+    /// So many requests in a row without an answer, or with a 5xx, open the circuit: requests then
+    /// fail at once, but for one that finds out after breaker_min_wait, and after twice the time up
+    /// to breaker_max_wait where that fails. 0: never.
+    unsigned breaker_failures = 5;
+    std::chrono::milliseconds breaker_min_wait{1'000};
+    std::chrono::milliseconds breaker_max_wait{30'000};
 
     MetricsRegistry* metrics = nullptr;  ///< outlives the store
 };

@@ -79,7 +79,8 @@ Verdict judge_fault(Fault fault) {
 Verdict judge_status(const Attempt& attempt) {
     switch (attempt.status) {
         case 404:
-            return {Action::kFail, ErrorCode::kNotFound};
+            // A page that is no S3 error comes from something between: it knows nothing of objects.
+            return attempt.has_text ? kAgain : Verdict{Action::kFail, ErrorCode::kNotFound};
         case 403:
             // A HEAD has no error document: the clock is judged by the Date alone.
             return attempt.clock_is_off ? Verdict{Action::kCorrectClock, ErrorCode::kInvalid}
@@ -105,6 +106,10 @@ Verdict judge_status(const Attempt& attempt) {
 /// What servers that do not know conditional writes say of them.
 bool refuses_the_condition(const Attempt& attempt) {
     if (!attempt.conditional) return false;
+    // A 412 that does not say what failed may come from anything between: a PUT without the
+    // condition does no harm, an acknowledged chunk that is not there does.
+    if (attempt.status == 412) return attempt.code != "PreconditionFailed";
+    if (attempt.conditions_known) return false;
     if (attempt.status == 501 || attempt.code == "NotImplemented") return true;
     return attempt.status == 400 && (attempt.code.empty() || attempt.code == "InvalidArgument" ||
                                      attempt.code == "InvalidRequest");
@@ -128,17 +133,40 @@ std::string_view to_string(Method method) {
 
 Verdict judge(const Attempt& attempt) {
     if (attempt.fault != Fault::kNone) return judge_fault(attempt.fault);
-    if (attempt.status >= 200 && attempt.status < 300) return {Action::kSucceed, {}};
-    if (attempt.status == 412 && attempt.conditional) return {Action::kAlreadyThere, {}};
-    if (refuses_the_condition(attempt)) {
-        return {Action::kRetryUnconditional, ErrorCode::kInvalid};
+    if (attempt.status >= 200 && attempt.status < 300) {
+        // Every S3 server names the ETag of what it has stored. A 200 without one is somebody
+        // else's, and to believe it would lose an acknowledged chunk.
+        const bool believed = attempt.method != Method::kPut || attempt.has_etag;
+        return believed ? Verdict{Action::kSucceed, {}} : kAgain;
     }
+    if (refuses_the_condition(attempt)) {
+        return {Action::kRetryUnconditional, ErrorCode::kUnavailable};
+    }
+    if (attempt.status == 412 && attempt.conditional) return {Action::kAlreadyThere, {}};
     const Rule* const rule = rule_for(attempt.code);
     const Verdict verdict = rule != nullptr ? rule->verdict : judge_status(attempt);
     if (attempt.method == Method::kDelete && verdict.error == ErrorCode::kNotFound) {
         return {Action::kSucceed, {}};
     }
     return verdict;
+}
+
+bool is_outage(const Attempt& attempt, const Verdict& verdict) {
+    switch (attempt.fault) {
+        case Fault::kUnreachable:
+        case Fault::kTimeout:
+        case Fault::kTruncated:
+        case Fault::kTls:
+        case Fault::kMisconfigured:
+            return true;
+        case Fault::kNone:
+            break;
+        case Fault::kTooLarge:
+        case Fault::kNoMemory:
+        case Fault::kNoLength:
+            return false;
+    }
+    return attempt.status >= 500 && verdict.action == Action::kRetry;
 }
 
 std::string_view advice_for(std::string_view code) {

@@ -31,9 +31,12 @@ struct Attempt {
     Method method = Method::kGet;
     Fault fault = Fault::kNone;
     int status = 0;
-    std::string code;           ///< of the error document; may be empty
-    bool conditional = false;   ///< sent with If-None-Match: *
-    bool clock_is_off = false;  ///< the server's Date is far from ours
+    std::string code;               ///< of the error document; may be empty
+    bool has_text = false;          ///< an error's body is not empty
+    bool has_etag = false;          ///< the answer names the object's ETag
+    bool conditional = false;       ///< sent with If-None-Match: *
+    bool conditions_known = false;  ///< this server has kept such a condition before
+    bool clock_is_off = false;      ///< the server's Date is far from ours
 };
 
 /// What to do about it.
@@ -56,6 +59,10 @@ struct Verdict {
 /// Decides by the error document's Code first, then by the status: providers differ in their
 /// statuses (Wasabi answers a rate limit with 400), hardly in their codes.
 Verdict judge(const Attempt& attempt);
+
+/// Whether the server is out of reach or out of order, which is what opens the circuit; a refusal
+/// of whatever kind, and being told to slow down, say that it is there.
+bool is_outage(const Attempt& attempt, const Verdict& verdict);
 
 /// For people: what an operator should look at for a code; empty where we know nothing.
 std::string_view advice_for(std::string_view code);

@@ -109,6 +109,59 @@ TEST(Verdict, GoesWithoutTheConditionWhereTheServerDoesNotKnowIt) {
     EXPECT_EQ(judge(damaged).error, ErrorCode::kCorrupt);
 }
 
+TEST(Verdict, ARefusalIsNoLongerTheConditionsFaultWhereTheServerIsKnownToKeepIt) {
+    Attempt put;
+    put.method = Method::kPut;
+    put.status = 400;
+    put.conditional = true;
+    put.conditions_known = true;
+    EXPECT_EQ(judge(put).action, Action::kFail);
+}
+
+TEST(Verdict, BelievesNoAnswerThatAnObjectIsStoredButAStoresOwn) {
+    Attempt put;
+    put.method = Method::kPut;
+    put.status = 200;
+    EXPECT_EQ(judge(put), (Verdict{Action::kRetry, ErrorCode::kUnavailable}));
+    put.has_etag = true;
+    EXPECT_EQ(judge(put).action, Action::kSucceed);
+    put.has_etag = false;
+    put.status = 412;
+    put.conditional = true;
+    EXPECT_EQ(judge(put).action, Action::kRetryUnconditional);
+}
+
+TEST(Verdict, A404ThatIsNoStoresOwnSaysNothingOfTheObject) {
+    Attempt get;
+    get.status = 404;
+    get.has_text = true;
+    EXPECT_EQ(judge(get), (Verdict{Action::kRetry, ErrorCode::kUnavailable}));
+    get.code = "NoSuchKey";
+    EXPECT_EQ(judge(get).error, ErrorCode::kNotFound);
+}
+
+TEST(Verdict, AnOutageIsNoAnswerOrAFailureOfTheServersOwn) {
+    const auto outage = [](Fault fault, int status, const char* code = "") {
+        Attempt attempt;
+        attempt.fault = fault;
+        attempt.status = status;
+        attempt.code = code;
+        return is_outage(attempt, judge(attempt));
+    };
+    for (const Fault fault : {Fault::kUnreachable, Fault::kTimeout, Fault::kTruncated, Fault::kTls,
+                              Fault::kMisconfigured}) {
+        EXPECT_TRUE(outage(fault, 0));
+    }
+    for (const Fault fault : {Fault::kTooLarge, Fault::kNoMemory, Fault::kNoLength}) {
+        EXPECT_FALSE(outage(fault, 200));
+    }
+    for (const int status : {500, 502, 504}) EXPECT_TRUE(outage(Fault::kNone, status));
+    for (const int status : {200, 301, 403, 404, 429, 501, 503}) {
+        EXPECT_FALSE(outage(Fault::kNone, status)) << status;
+    }
+    EXPECT_FALSE(outage(Fault::kNone, 500, "SlowDown"));
+}
+
 TEST(Verdict, RemovingWhatIsNotThereSucceeds) {
     EXPECT_EQ(verdict(404, "NoSuchKey", Method::kDelete).action, Action::kSucceed);
     EXPECT_EQ(verdict(404, "NoSuchBucket", Method::kDelete).action, Action::kFail);
