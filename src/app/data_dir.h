@@ -17,6 +17,7 @@ namespace kollator::app {
 ///     worker.key        the key shared with the fronts (0600)
 ///     certificate.pem   the DTLS identity (0600)
 ///     cache/            the disk cache
+///     journal/          objects on their way to the object store (WRITE_POLICY=back)
 ///     store/            the objects, where no S3 is configured
 class DataDir {
  public:

@@ -24,6 +24,8 @@ namespace {
 const log::Logger kLog("main");
 
 constexpr std::chrono::seconds kFrontStopTime{2};
+/// After the drain: the cache's order is written, and a front in the same process ends.
+constexpr std::chrono::seconds kCloseTime{1};
 
 /// For what an operator must read even when logs are off.
 void say(const std::string& line) {
@@ -41,15 +43,15 @@ int give_up(const Error& error) {
 }
 
 /// Runs the loop until the first SIGINT or SIGTERM, then until `drain` said that it is done; a
-/// second signal, or kDrainTime, ends it at once.
-int run_until_signal(EventLoop& loop,
+/// second signal, or kCloseTime beyond `drain_time`, ends it at once.
+int run_until_signal(EventLoop& loop, std::chrono::seconds drain_time,
                      const std::function<void(std::function<void()> on_done)>& drain) {
     int signals = 0;
     Timer deadline(loop);
     const SignalWatch watch(loop, {SIGINT, SIGTERM}, [&](int number) {
         if (++signals > 1) return loop.stop();
         kLog.info("signal={} ending", number);
-        deadline.start_after(Worker::kDrainTime, [&loop] {
+        deadline.start_after(drain_time + kCloseTime, [&loop] {
             kLog.warn("drain took too long: ending now");
             loop.stop();
         });
@@ -152,8 +154,9 @@ int run_worker(const config::Config& config) {
     if (!worker) return give_up(worker.error());
     say("Worker " + id + " at " + (*worker)->http_url() + " (HTTP on TCP, data channels on UDP)");
     say("Objects: " + (*worker)->store_description());
-    return run_until_signal(
-        loop, [&](std::function<void()> on_done) { (*worker)->drain(std::move(on_done)); });
+    return run_until_signal(loop, config.drain_time, [&](std::function<void()> on_done) {
+        (*worker)->drain(std::move(on_done));
+    });
 }
 
 int run_front(const config::Config& config) {
@@ -164,7 +167,7 @@ int run_front(const config::Config& config) {
     auto front = start_front(loop, config, *key, metrics);
     if (!front) return give_up(front.error());
     say("Front server: " + page_url((*front)->port()));
-    return run_until_signal(loop, [&](std::function<void()> on_done) {
+    return run_until_signal(loop, kFrontStopTime, [&](std::function<void()> on_done) {
         (*front)->stop(kFrontStopTime, std::move(on_done));
     });
 }
@@ -192,7 +195,7 @@ int run_dev(const config::Config& config) {
     say("Kollator is running. Objects: " + (*worker)->store_description());
     say("  Worker:   " + (*worker)->http_url() + " (HTTP on TCP, data channels on UDP)");
     say("  Web page: " + page_url(front_port));
-    return run_until_signal(loop, [&](std::function<void()> on_done) {
+    return run_until_signal(loop, config.drain_time, [&](std::function<void()> on_done) {
         (*worker)->drain(
             [&front, on_done = std::move(on_done)] { (*front)->stop(kFrontStopTime, on_done); });
     });

@@ -31,4 +31,20 @@ Result<std::unique_ptr<store::ObjectStore>> open_object_store(const config::Conf
     return store::make_s3_store(loop, system_clock(), crypto::system_random(), std::move(options));
 }
 
+Result<std::unique_ptr<store::JournaledStore>> open_journal(const config::Config& config,
+                                                            const DataDir& data, EventLoop& loop,
+                                                            JobPool& jobs,
+                                                            store::ObjectStore& below,
+                                                            MetricsRegistry& metrics) {
+    store::JournalOptions options;
+    options.root = data / "journal";
+    options.accepts = config.write_policy == config::WritePolicy::kBack;
+    options.backlog.max_bytes = config.write_backlog_bytes;
+    if (!options.accepts && !posix_file_system().info(options.root)) {
+        return std::unique_ptr<store::JournaledStore>();
+    }
+    return store::JournaledStore::open(loop, jobs, posix_file_system(), system_clock(),
+                                       crypto::system_random(), below, std::move(options), metrics);
+}
+
 }  // namespace kollator::app

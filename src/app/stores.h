@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "config/config.h"
 #include "loop/job_pool.h"
+#include "store/journal/journaled_store.h"
 #include "store/object_store.h"
 
 namespace kollator::app {
@@ -16,5 +17,13 @@ Result<std::unique_ptr<store::ObjectStore>> open_object_store(const config::Conf
                                                               const DataDir& data, EventLoop& loop,
                                                               JobPool& jobs,
                                                               MetricsRegistry& metrics);
+
+/// The journal in front of `below`, where WRITE_POLICY is `back` or an earlier run left something
+/// in it; else null. Everything given outlives it. An error: its folder cannot be used.
+Result<std::unique_ptr<store::JournaledStore>> open_journal(const config::Config& config,
+                                                            const DataDir& data, EventLoop& loop,
+                                                            JobPool& jobs,
+                                                            store::ObjectStore& below,
+                                                            MetricsRegistry& metrics);
 
 }  // namespace kollator::app

@@ -1,5 +1,6 @@
 #include "app/worker.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -67,18 +68,30 @@ class Worker::Parts {
     void drain(std::function<void()> on_done) {
         draining_ = true;
         for (const auto& front : fronts_) front->send_status();
-        http_->stop(kDrainTime / 2, [this, on_done = std::move(on_done)]() mutable {
+        const TimePoint end = loop_.now() + config_.drain_time;
+        http_->stop(config_.drain_time / 4, [this, end, on_done = std::move(on_done)]() mutable {
             for (const rtc::PeerInfo& peer : endpoint_->peers()) {
                 endpoint_->close(peer.id, "worker is shutting down");
             }
-            disk_cache_->close([on_done = std::move(on_done)](const Status& status) {
-                if (!status) kLog.warn("cache order not written: {}", status.error().detail);
-                on_done();
+            if (!journal_) return close_cache(std::move(on_done));
+            const Duration left = std::max(Duration::zero(), Duration(end - loop_.now()));
+            journal_->drain(left, [this, on_done = std::move(on_done)]() mutable {
+                close_cache(std::move(on_done));
             });
         });
     }
 
  private:
+    void close_cache(std::function<void()> on_done) {
+        disk_cache_->close([on_done = std::move(on_done)](const Status& status) {
+            if (!status) kLog.warn("cache order not written: {}", status.error().detail);
+            on_done();
+        });
+    }
+
+    /// Where chunks are put: behind the journal, where there is one.
+    store::ObjectStore& objects() { return journal_ ? *journal_ : *store_; }
+
     /// The address that an answer would name first.
     std::string reachable_address() const {
         if (!config_.announce_addresses.empty()) return config_.announce_addresses.front();
@@ -91,6 +104,9 @@ class Worker::Parts {
         auto store = open_object_store(config_, data_, loop_, *jobs_, metrics_);
         if (!store) return store.error();
         store_ = std::move(*store);
+        auto journal = open_journal(config_, data_, loop_, *jobs_, *store_, metrics_);
+        if (!journal) return journal.error();
+        journal_ = std::move(*journal);
         probe_ = std::make_unique<StoreProbe>(loop_, *store_);
 
         cache::CacheOptions cache;
@@ -104,7 +120,7 @@ class Worker::Parts {
         chunks.max_chunk_bytes = config_.max_chunk_bytes;
         chunks.fetch_budget_bytes = config_.fetch_budget_bytes;
         chunks.upload_budget_bytes = config_.upload_budget_bytes;
-        chunks_ = chunk::make_chunk_service(loop_, *jobs_, system_clock(), *disk_cache_, *store_,
+        chunks_ = chunk::make_chunk_service(loop_, *jobs_, system_clock(), *disk_cache_, objects(),
                                             chunks, metrics_);
         return {};
     }
@@ -169,7 +185,10 @@ class Worker::Parts {
         hooks.clear_cache = [this](std::function<void(std::size_t)> on_done) {
             disk_cache_->clear(std::move(on_done));
         };
-        hooks.metrics = [this] { return metrics_.to_text(); };
+        hooks.metrics = [this] {
+            if (journal_) journal_->refresh_metrics();
+            return metrics_.to_text();
+        };
         hooks.rtc_accept = [this](std::string_view offer) -> Result<http::RtcAnswer> {
             auto answer = accept(offer, [] {});
             if (!answer) return answer.error();
@@ -220,8 +239,8 @@ class Worker::Parts {
     }
 
     ReportSources sources() const {
-        return {options_.id, options_.version, started_,   *disk_cache_,
-                *store_,     *probe_,          *endpoint_, fronts_};
+        return {options_.id, options_.version, started_, *disk_cache_,  *store_,
+                *probe_,     *endpoint_,       fronts_,  journal_.get()};
     }
 
     http::HealthReport health() const { return make_health(sources(), loop_.now()); }
@@ -256,6 +275,7 @@ class Worker::Parts {
     MetricsRegistry metrics_;
     std::unique_ptr<JobPool> jobs_;
     std::unique_ptr<store::ObjectStore> store_;
+    std::unique_ptr<store::JournaledStore> journal_;
     std::unique_ptr<StoreProbe> probe_;
     std::unique_ptr<cache::DiskCache> disk_cache_;
     std::unique_ptr<chunk::StoreChunkService> chunks_;

@@ -36,11 +36,9 @@ class Worker {
     /// "filesystem /path" or "s3 …".
     std::string store_description() const;
 
-    /// Tells the fronts, stops accepting, lets what is under way finish, and writes the cache's
-    /// order down. `on_done` runs once, within kDrainTime.
+    /// Tells the fronts, stops accepting, lets what is under way finish, sends what is journaled,
+    /// and writes the cache's order down. `on_done` runs once, about DRAIN_SECONDS later at most.
     void drain(std::function<void()> on_done);
-
-    static constexpr std::chrono::seconds kDrainTime{5};
 
  private:
     class Parts;

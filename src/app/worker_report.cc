@@ -27,6 +27,27 @@ HealthCheck check_cache(const cache::CacheStats& stats) {
     return {"cache", CheckStatus::kWarn, "bypassed: " + stats.bypass_reason};
 }
 
+/// Warned of before it matters: a full backlog refuses stores, an old one has not been where it is
+/// safe from this disk's end.
+HealthCheck check_backlog(const store::JournalStats& journal) {
+    constexpr std::uint64_t kFullPercent = 80;
+    constexpr std::chrono::minutes kOld{5};
+    const auto age_s = std::chrono::duration_cast<std::chrono::seconds>(journal.oldest_age).count();
+    std::string detail = std::to_string(journal.objects) + " objects, " +
+                         http::human_size(journal.size_bytes) + " of " +
+                         http::human_size(journal.max_bytes) + ", the oldest " +
+                         std::to_string(age_s) + " s old";
+    if (!journal.write_error.empty()) detail += "; not written: " + journal.write_error;
+    if (!journal.send_error.empty()) detail += "; not sent: " + journal.send_error;
+    if (journal.damaged > 0) {
+        detail += "; " + std::to_string(journal.damaged) + " damaged on this disk since the start";
+    }
+    const bool full = journal.size_bytes * 100 >= journal.max_bytes * kFullPercent;
+    const bool well =
+        !full && journal.oldest_age < kOld && journal.write_error.empty() && journal.damaged == 0;
+    return {"backlog", well ? CheckStatus::kOk : CheckStatus::kWarn, std::move(detail)};
+}
+
 HealthCheck check_fronts(const ReportSources& sources) {
     const auto registered = std::count_if(sources.fronts.begin(), sources.fronts.end(),
                                           [](const auto& front) { return front->registered(); });
@@ -50,6 +71,9 @@ http::HealthReport make_health(const ReportSources& sources, TimePoint now) {
     report.uptime_s = seconds_between(sources.started, now);
     report.checks.push_back(check_store(sources));
     report.checks.push_back(check_cache(sources.disk_cache.stats()));
+    if (sources.journal != nullptr) {
+        report.checks.push_back(check_backlog(sources.journal->journal_stats()));
+    }
     if (!sources.fronts.empty()) report.checks.push_back(check_fronts(sources));
     return report;
 }
@@ -79,6 +103,21 @@ http::WorkerStats make_stats(const ReportSources& sources, TimePoint now) {
     stats.storage.requests = stored.requests;
     stats.storage.errors = stored.errors;
     stats.storage.uploaded_chunks = stored.uploaded_chunks;
+
+    if (sources.journal != nullptr) {
+        const store::JournalStats journal = sources.journal->journal_stats();
+        stats.backlog.objects = journal.objects;
+        stats.backlog.size_bytes = journal.size_bytes;
+        stats.backlog.max_bytes = journal.max_bytes;
+        stats.backlog.oldest_age_s = static_cast<std::uint64_t>(
+            std::chrono::duration_cast<std::chrono::seconds>(journal.oldest_age).count());
+        stats.backlog.sending = journal.sending;
+        stats.backlog.sent = journal.sent;
+        stats.backlog.failures = journal.failures;
+        stats.backlog.damaged = journal.damaged;
+        stats.backlog.last_error =
+            journal.write_error.empty() ? journal.send_error : journal.write_error;
+    }
     return stats;
 }
 

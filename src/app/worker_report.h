@@ -10,6 +10,7 @@
 #include "cache/disk_cache.h"
 #include "http/worker_documents.h"
 #include "rtc/endpoint.h"
+#include "store/journal/journaled_store.h"
 #include "store/object_store.h"
 
 namespace kollator::app {
@@ -24,6 +25,7 @@ struct ReportSources {
     const StoreProbe& probe;
     const rtc::Endpoint& endpoint;
     const std::vector<std::unique_ptr<FrontLink>>& fronts;
+    const store::JournaledStore* journal;  ///< null where nothing is or was journaled
 };
 
 http::HealthReport make_health(const ReportSources& sources, TimePoint now);

@@ -100,7 +100,8 @@ class ChunkService {
     /// In the order asked; unknown after 5 s at most.
     virtual void stat(std::vector<ChunkId> ids, OnStat on_done) = 0;
 
-    /// What is cached here, or what is in the object store, with names greater than `after`.
+    /// What is on this disk (cached, or on its way to the object store), or what is in the object
+    /// store, with names greater than `after`.
     virtual ChunkPage list_cached(const ChunkId& after, std::size_t limit) = 0;
     virtual void list_stored(const ChunkId& after, std::size_t limit, OnPage on_done) = 0;
 

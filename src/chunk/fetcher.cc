@@ -278,7 +278,7 @@ void Fetcher::on_verified(const FetchPtr& fetch) {
     end_active(*fetch);
     fetch->earlier.clear();
     fetch->state = FetchState::kVerified;
-    stored_.note(fetch->key, fetch->total);
+    if (!store_.pending_size(fetch->key)) stored_.note(fetch->key, fetch->total);
     missing_.forget(fetch->key);
     fetch->kind->keep(fetch->key, fetch->buffer,
                       [this, alive = std::weak_ptr(alive_), fetch](const Status& status) {

@@ -32,6 +32,9 @@ StatLookup::StatLookup(EventLoop& loop, const Clock& clock, cache::DiskCache& di
 std::optional<ChunkStat> StatLookup::known_here(const ChunkId& id) {
     const store::ObjectKey key(id);
     if (const auto size = cache_.size_of(id)) return ChunkStat{*size, Residency::kCachedHere};
+    if (const auto size = store_.pending_size(key)) {
+        return ChunkStat{static_cast<std::uint32_t>(*size), Residency::kCachedHere};
+    }
     if (const auto size = stored_.find(key)) return stored_stat(*size);
     if (missing_.contains(key, clock_.now())) return ChunkStat{0, Residency::kNotStored};
     return std::nullopt;

@@ -83,13 +83,20 @@ void StoreChunkService::stat(std::vector<ChunkId> ids, OnStat on_done) {
 }
 
 ChunkPage StoreChunkService::list_cached(const ChunkId& after, std::size_t limit) {
-    ChunkPage page;
+    std::map<ChunkId, std::uint32_t> found;
     for (const cache::CacheEntry& entry : cache_.list(after, limit + 1)) {
-        if (page.entries.size() == limit) {
-            page.more = true;
-            break;
-        }
-        page.entries.push_back({entry.id, entry.size_bytes});
+        found.emplace(entry.id, entry.size_bytes);
+    }
+    // What is pending is on this disk too, whether or not the cache has dropped its copy.
+    for (const store::ListEntry& entry :
+         store_.list_pending(store::ObjectKind::kChunk, after.bytes(), limit + 1)) {
+        found.emplace(ChunkId(entry.hash), static_cast<std::uint32_t>(entry.size_bytes));
+    }
+    ChunkPage page;
+    for (const auto& [id, size_bytes] : found) {
+        page.more = page.entries.size() == limit;
+        if (page.more) break;
+        page.entries.push_back({id, size_bytes});
     }
     return page;
 }

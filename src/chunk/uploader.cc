@@ -65,7 +65,7 @@ void Uploader::on_verified(const store::ObjectKey& key, const std::shared_ptr<Bl
     if (key.kind == store::ObjectKind::kChunk && stored_.find(key)) {
         --under_way_;
         tally_.already_there.add();
-        on_done(StoreOutcome{.already_there = true, .durability = Durability::kObjectStore});
+        on_done(StoreOutcome{.already_there = true, .durability = durability_of(key)});
         return;
     }
     Upload& upload = uploads_[key];
@@ -88,8 +88,8 @@ void Uploader::on_put(const store::ObjectKey& key, const std::shared_ptr<BlobKin
         const bool was_there = *outcome == store::PutOutcome::kAlreadyThere;
         (was_there ? tally_.already_there : tally_.uploads).add();
         if (!was_there) tally_.uploaded_bytes.add(bytes->size());
-        answer_of_all = StoreOutcome{.already_there = was_there};
-        stored_.note(key, bytes->size());
+        answer_of_all = StoreOutcome{.already_there = was_there, .durability = durability_of(key)};
+        if (!store_.pending_size(key)) stored_.note(key, bytes->size());
         missing_.forget(key);
         fetcher_.adopt(key, kind, bytes);
     } else {
@@ -105,6 +105,10 @@ void Uploader::on_put(const store::ObjectKey& key, const std::shared_ptr<BlobKin
         on_done(answer_of_all);
         if (alive.expired()) return;
     }
+}
+
+Durability Uploader::durability_of(const store::ObjectKey& key) const {
+    return store_.pending_size(key) ? Durability::kJournaled : Durability::kObjectStore;
 }
 
 void Uploader::answer(OnStored on_done, Result<StoreOutcome> outcome) {

@@ -38,6 +38,8 @@ class Uploader {
                      OnStored on_done);
     void on_put(const store::ObjectKey& key, const std::shared_ptr<BlobKind>& kind,
                 const SharedBuffer& bytes, const Result<store::PutOutcome>& outcome);
+    /// Of an object that the store has acknowledged.
+    Durability durability_of(const store::ObjectKey& key) const;
     void answer(OnStored on_done, Result<StoreOutcome> outcome);
 
     EventLoop& loop_;

@@ -44,6 +44,7 @@ struct Config {
     std::chrono::hours lru_max_age{0};
     std::uint32_t max_chunk_bytes = 0;
     WritePolicy write_policy = WritePolicy::kThrough;
+    std::uint64_t write_backlog_bytes = 0;
     std::uint64_t fetch_budget_bytes = 0;
     std::uint64_t upload_budget_bytes = 0;
 
@@ -65,6 +66,9 @@ struct Config {
     std::vector<std::string> dht_bootstrap_nodes;
     std::uint16_t dht_port = 0;
     std::chrono::milliseconds worker_health_timeout{0};
+
+    // The end.
+    std::chrono::seconds drain_time{0};
 
     // Logs.
     std::string log_level;

@@ -171,6 +171,11 @@ void add_storage(std::vector<Setting>& all) {
          "When a store is acknowledged: once the object store has it (`through`), or once "
          "it is on this disk (`back`).",
          kWorker, false, false, set_write_policy});
+    all.push_back({"WRITE_BACKLOG_MB", "1000", "megabytes, 16 to 1000000000",
+                   "With `WRITE_POLICY=back`, how much may wait on this disk for the object store; "
+                   "past it clients are told to wait.",
+                   kWorker, false, false,
+                   integer(&Config::write_backlog_bytes, 16, kMaxMegabytes, kMegabyte)});
     all.push_back({"FETCH_BUDGET_MB", "128", "megabytes, 8 to 1000000",
                    "Memory for chunks that are on their way from the object store.", kWorker, false,
                    false, integer(&Config::fetch_budget_bytes, 8, 1'000'000, kMegabyte)});
@@ -235,6 +240,10 @@ void add_network(std::vector<Setting>& all) {
 }
 
 void add_logs(std::vector<Setting>& all) {
+    all.push_back({"DRAIN_SECONDS", "8", "seconds, 1 to 3600",
+                   "How long a worker that is told to end may take to finish what is under way and "
+                   "to send its write backlog.",
+                   kWorker, false, false, duration(&Config::drain_time, 1, 3600)});
     all.push_back({"LOG_LEVEL", "info", "`trace`, `debug`, `info`, `warn`, `error` or `off`",
                    "What is logged, to standard error.", kBoth, false, false,
                    checked(&Config::log_level, is_log_level)});
@@ -262,14 +271,12 @@ void check_combinations(Loaded& loaded) {
               std::to_string(config.max_chunk_bytes) + ") at least");
     }
     for (const auto& [budget, name] : {std::pair(config.fetch_budget_bytes, "FETCH_BUDGET_MB"),
-                                       std::pair(config.upload_budget_bytes, "UPLOAD_BUDGET_MB")}) {
+                                       std::pair(config.upload_budget_bytes, "UPLOAD_BUDGET_MB"),
+                                       std::pair(config.write_backlog_bytes, "WRITE_BACKLOG_MB")}) {
         if (budget < config.max_chunk_bytes) {
             fault(std::string(name) + "=\"" + std::to_string(budget / kMegabyte) +
                   "\": expected room for one chunk of MAX_CHUNK_BYTES at least");
         }
-    }
-    if (config.write_policy == WritePolicy::kBack) {
-        fault("WRITE_POLICY=\"back\": expected `through`: `back` comes with a later version");
     }
 }
 

@@ -86,6 +86,13 @@ std::string status_page(const HealthReport& health, const WorkerStats& stats) {
     page += row("Object store",
                 fmt::format("{} requests, {} errors, {} chunks uploaded", stats.storage.requests,
                             stats.storage.errors, stats.storage.uploaded_chunks));
+    if (stats.backlog.max_bytes > 0) {
+        page +=
+            row("Write backlog", fmt::format("{} of {}, {} objects, the oldest {} s old",
+                                             human_size(stats.backlog.size_bytes),
+                                             human_size(stats.backlog.max_bytes),
+                                             stats.backlog.objects, stats.backlog.oldest_age_s));
+    }
     page +=
         "</table><p><a href=\"/health\">health</a> · <a href=\"/stats\">stats</a> · "
         "<a href=\"/chunks\">chunks</a> · <a href=\"/metrics\">metrics</a></p></body></html>\n";

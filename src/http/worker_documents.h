@@ -63,6 +63,17 @@ struct WorkerStats {
         std::uint64_t uploaded_chunks = 0;
     } storage;
     struct {
+        std::uint64_t objects = 0;
+        std::uint64_t size_bytes = 0;
+        std::uint64_t max_bytes = 0;
+        std::uint64_t oldest_age_s = 0;
+        std::uint64_t sending = 0;
+        std::uint64_t sent = 0;
+        std::uint64_t failures = 0;
+        std::uint64_t damaged = 0;
+        std::string last_error;
+    } backlog;  ///< of what is on its way to the object store; all 0 where nothing is journaled
+    struct {
         std::uint64_t announcements = 0;
         std::uint64_t queries = 0;
         std::uint64_t peers = 0;

@@ -147,8 +147,8 @@ class ObjectStore {
     virtual TransferHandle get(const ObjectKey& key, const GetOptions& options,
                                OnProgress on_progress, OnGet on_done) = 0;
 
-    /// Answered only when the object is durable. `body` has been verified by the caller.
-    /// `payload_sha256` is the SHA-256 of the whole body (for a chunk, its name).
+    /// Answered only when the object is durable, or pending (below). `body` has been verified by
+    /// the caller. `payload_sha256` is the SHA-256 of the whole body (for a chunk, its name).
     virtual TransferHandle put(const ObjectKey& key, SharedBuffer body,
                                const std::array<std::uint8_t, 32>& payload_sha256,
                                OnPut on_done) = 0;
@@ -165,6 +165,16 @@ class ObjectStore {
 
     /// Whether the store can be used now, by the cheapest request that proves it.
     virtual TransferHandle probe(OnDone on_done) = 0;
+
+    /// What has been acknowledged and is on this machine's disk, but not yet where it lives for
+    /// good (write-back, journal/journaled_store.h): an object's size, and up to `limit` objects of
+    /// a kind whose hash is greater than `after`, ascending. get(), stat() and remove() know these
+    /// too; list() does not give them. Nothing in a store that writes through.
+    virtual std::optional<std::uint64_t> pending_size(const ObjectKey&) const { return {}; }
+    virtual std::vector<ListEntry> list_pending(ObjectKind, const std::array<std::uint8_t, 32>&,
+                                                std::size_t) const {
+        return {};
+    }
 
     virtual StoreStats stats() const = 0;
 

@@ -17,7 +17,9 @@ enum class FileOperation {
     kRename,
     kRemove,
     kMakeDirectories,
-    kList
+    kList,
+    kSyncData,
+    kSyncDirectory
 };
 
 /// A FileSystem that asks before each operation whether it shall fail, and else passes it on. The
@@ -54,6 +56,7 @@ class FaultyFileSystem final : public FileSystem {
         return below_.make_directories(path);
     }
     Status sync_directory(const std::filesystem::path& path) override {
+        if (auto error = fault(FileOperation::kSyncDirectory, path)) return *error;
         return below_.sync_directory(path);
     }
     Result<FileInfo> info(const std::filesystem::path& path) override { return below_.info(path); }
@@ -89,7 +92,10 @@ class FaultyFileSystem final : public FileSystem {
             }
             return below_->write_at(offset, bytes);
         }
-        Status sync_data() override { return below_->sync_data(); }
+        Status sync_data() override {
+            if (auto error = owner_.fault(FileOperation::kSyncData, path_)) return *error;
+            return below_->sync_data();
+        }
         Result<std::uint64_t> size() const override { return below_->size(); }
         void will_need(std::uint64_t offset, std::uint64_t length) override {
             below_->will_need(offset, length);
