@@ -18,9 +18,10 @@ done
 
 # Prints "package command" (or "package -") for each line of the sections asked for.
 wanted() {
-    awk -v sections=" $* " '
+    awk -v sections=" $* " -v architecture="[$(dpkg --print-architecture)]" '
         /^[[:space:]]*(#|$)/ { next }
         /^\[/ { name = substr($0, 2, length($0) - 2); on = index(sections, " " name " "); next }
+        $2 ~ /^\[/ && $2 != architecture { next }
         on { print $1, ($2 == ":" ? $3 : "-") }' "$list"
 }
 

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "rtc/dtls/dtls_transport.h"
-
 namespace kollator::rtc {
 namespace {
 
@@ -14,16 +12,16 @@ DatagramPort& port_of(BIO* bio) {
     return *static_cast<DatagramPort*>(BIO_get_data(bio));
 }
 
-int write_datagram(BIO* bio, const char* data, int size) {
+int write_bio(BIO* bio, const char* data, int size) {
     BIO_clear_retry_flags(bio);
     if (size <= 0) return 0;
-    port_of(bio).sink->on_dtls_datagram(
+    port_of(bio).writer->write_datagram(
         {reinterpret_cast<const std::uint8_t*>(data), static_cast<std::size_t>(size)});
     return size;
 }
 
 /// Gives the one datagram that waits, as recv() would: what does not fit is cut off.
-int read_datagram(BIO* bio, char* to, int size) {
+int read_bio(BIO* bio, char* to, int size) {
     BIO_clear_retry_flags(bio);
     DatagramPort& port = port_of(bio);
     if (port.incoming.empty() || size <= 0) {
@@ -60,8 +58,8 @@ BIO_METHOD* make_method() {
     BIO_METHOD* method =
         BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "kollator datagram");
     if (method == nullptr) return nullptr;
-    BIO_meth_set_write(method, write_datagram);
-    BIO_meth_set_read(method, read_datagram);
+    BIO_meth_set_write(method, write_bio);
+    BIO_meth_set_read(method, read_bio);
     BIO_meth_set_ctrl(method, control);
     BIO_meth_set_create(method, create);
     return method;

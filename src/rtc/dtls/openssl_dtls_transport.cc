@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "crypto/hash.h"
@@ -15,14 +16,16 @@
 #include "rtc/dtls/datagram_bio.h"
 #include "rtc/dtls/dtls_context.h"
 #include "rtc/dtls/dtls_transport.h"
+#include "rtc/dtls/last_flight.h"
+#include "rtc/dtls/record.h"
+#include "rtc/dtls/record_keys.h"
+#include "rtc/dtls/record_layer.h"
 
 namespace kollator::rtc {
 namespace {
 
 using SslPtr = OpensslPtr<SSL, SSL_free>;
 
-/// RFC 6347 4.1: a record holds at most 2^14 bytes.
-constexpr std::size_t kMaxRecordBytes = 16384;
 /// RFC 8446 5.4 and OpenSSL: max_send_fragment lies in 512..16384.
 constexpr std::size_t kMinFragmentBytes = 512;
 /// The first wait before a flight is sent again, doubled up to the last: RFC 6347 4.2.4.1 says 1 s
@@ -32,6 +35,19 @@ constexpr unsigned int kLastRetransmitUs = 3'200'000;
 /// No peer needs longer, and nothing waits for ever. Loss of every second flight still ends in
 /// time.
 constexpr Duration kHandshakeLimit = std::chrono::seconds(30);
+
+/// Data that overtook the end of the handshake waits for it: an INIT and what may follow at once.
+constexpr std::size_t kMaxEarlyRecords = 8;
+constexpr std::size_t kMaxEarlyRecordBytes = 2048;
+
+// RFC 5246 7.2 and 7.4.
+constexpr std::uint8_t kWarning = 1;
+constexpr std::uint8_t kFatal = 2;
+constexpr std::uint8_t kCloseNotify = 0;
+constexpr std::uint8_t kNoRenegotiation = 100;
+constexpr std::uint8_t kHelloRequest = 0;
+constexpr std::uint8_t kClientHello = 1;
+constexpr std::uint8_t kFinished = 20;
 
 unsigned int next_retransmit_us(SSL*, unsigned int previous_us) {
     return previous_us == 0 ? kFirstRetransmitUs : std::min(2 * previous_us, kLastRetransmitUs);
@@ -43,12 +59,20 @@ void clear_errors() {
     if (ERR_peek_error() != 0) ERR_clear_error();
 }
 
+/// OpenSSL makes the handshake; then its keys are taken over by a record layer of our own, and it
+/// is freed: its records cost twice as much time, and it holds 50 kB.
+///
+///     kHandshaking  OpenSSL       --done-->  kConnected  RecordLayer, and for a server what may be
+///                                                        asked for again: its last flight
+///
 /// Time: the protocol is ours to drive, but OpenSSL measures its retransmission timer with
 /// gettimeofday() and has no seam for it. After every call we ask how much of it is left and place
 /// that on the caller's clock; when the caller's clock gets there first (virtual time, or a wall
 /// clock that was set), OpenSSL does nothing and is asked again. The limit of the whole handshake
 /// is on the caller's clock alone.
-class OpensslDtlsTransport final : public DtlsTransport, private PeerVerifier {
+class OpensslDtlsTransport final : public DtlsTransport,
+                                   private PeerVerifier,
+                                   private DatagramWriter {
  public:
     OpensslDtlsTransport(const Certificate& certificate, DtlsRole role,
                          const crypto::Sha256Digest& remote_fingerprint, std::size_t mtu_bytes,
@@ -65,14 +89,27 @@ class OpensslDtlsTransport final : public DtlsTransport, private PeerVerifier {
 
  private:
     bool accept_peer(const crypto::Sha256Digest& fingerprint) override;
+    void write_datagram(ByteSpan datagram) override;
 
     bool alive() const { return state_ == State::kHandshaking || state_ == State::kConnected; }
+
+    // The handshake.
+    /// Feeds what is the handshake's; gives what is left once that is done.
+    ByteSpan handshake_with(ByteSpan datagram);
     void handshake();
-    void read_records();
+    bool take_over();
     /// After an SSL call that did not succeed: nothing when it only waits for more.
     void handle_failure(int result);
-    void fail(std::string reason);
     void arm(TimePoint now);
+
+    // Afterwards.
+    void read_records(ByteSpan datagram);
+    void read_record(const Record& record);
+    void on_alert(ByteSpan alert);
+    void on_late_handshake(ByteSpan message);
+    bool send_record(RecordType type, ByteSpan plain);
+
+    void fail(std::string reason);
 
     DtlsSink& sink_;
     const crypto::Sha256Digest remote_fingerprint_;
@@ -86,13 +123,16 @@ class OpensslDtlsTransport final : public DtlsTransport, private PeerVerifier {
     std::string failure_;
     TimePoint handshake_deadline_{};
     std::optional<TimePoint> retransmit_at_;
+    std::vector<Bytes> early_;  ///< application data, whole records
+    LastFlight flight_;
+    std::unique_ptr<RecordLayer> records_;  // once connected; then ssl_ is null
 };
 
 OpensslDtlsTransport::OpensslDtlsTransport(const Certificate& certificate, DtlsRole role,
                                            const crypto::Sha256Digest& remote_fingerprint,
                                            std::size_t mtu_bytes, DtlsSink& sink)
     : sink_(sink), remote_fingerprint_(remote_fingerprint), role_(role) {
-    port_.sink = &sink_;
+    port_.writer = this;
     port_.mtu_bytes = mtu_bytes;
     clear_errors();
     SSL_CTX* context = dtls_context(certificate.impl());
@@ -134,47 +174,139 @@ void OpensslDtlsTransport::start(TimePoint now) {
     arm(now);
 }
 
+void OpensslDtlsTransport::write_datagram(ByteSpan datagram) {
+    flight_.add(datagram);
+    sink_.on_dtls_datagram(datagram);
+}
+
 void OpensslDtlsTransport::handle_datagram(ByteSpan datagram, TimePoint now) {
     if (!started_ || !alive() || datagram.empty()) return;
-    port_.incoming = datagram;
-    if (state_ == State::kHandshaking) handshake();
-    if (state_ == State::kConnected) read_records();
-    port_.incoming = {};
-    if (state_ == State::kHandshaking || retransmit_at_) arm(now);
+    if (state_ == State::kHandshaking) {
+        datagram = handshake_with(datagram);
+        if (state_ == State::kConnected) {
+            for (const Bytes& early : std::exchange(early_, {})) read_records(early);
+        }
+        arm(now);
+    }
+    read_records(datagram);
+}
+
+ByteSpan OpensslDtlsTransport::handshake_with(ByteSpan datagram) {
+    ByteSpan rest = datagram;
+    while (!rest.empty() && state_ == State::kHandshaking) {
+        // Up to the next record of application data: OpenSSL would keep that for itself.
+        ByteSpan after = rest;
+        std::size_t handshake_bytes = 0;
+        std::optional<Record> record;
+        while ((record = take_record(after)) && record->type != RecordType::kApplicationData) {
+            handshake_bytes = rest.size() - after.size();
+        }
+        // What is no record at the end goes along: OpenSSL ignores it.
+        if (!record) handshake_bytes = rest.size();
+        if (handshake_bytes > 0) {
+            port_.incoming = rest.first(handshake_bytes);
+            handshake();
+            port_.incoming = {};
+            rest = rest.subspan(handshake_bytes);
+            continue;
+        }
+        const std::size_t size = rest.size() - after.size();
+        if (early_.size() < kMaxEarlyRecords && size <= kMaxEarlyRecordBytes) {
+            early_.emplace_back(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(size));
+        }
+        rest = after;
+    }
+    return rest;
 }
 
 void OpensslDtlsTransport::handshake() {
     clear_errors();
+    flight_.begin();
     const int result = SSL_do_handshake(ssl_.get());
     if (result != 1) {
         handle_failure(result);
-        return;
+    } else if (take_over()) {
+        state_ = State::kConnected;
+        retransmit_at_.reset();
+        ssl_.reset();
+    } else {
+        fail("the keys could not be taken over");
     }
-    state_ = State::kConnected;
 }
 
-void OpensslDtlsTransport::read_records() {
-    std::array<std::uint8_t, kMaxRecordBytes> record;  // not initialised, on purpose
-    // One record a datagram is the rule: asking once more, in vain, costs as much as reading one.
-    do {
-        clear_errors();
-        const int result = SSL_read(ssl_.get(), record.data(), static_cast<int>(record.size()));
-        if (result <= 0) {
-            handle_failure(result);
-            return;
-        }
-        sink_.on_dtls_data({record.data(), static_cast<std::size_t>(result)});
-    } while (state_ == State::kConnected &&
-             (!port_.incoming.empty() || SSL_has_pending(ssl_.get()) == 1));
+bool OpensslDtlsTransport::take_over() {
+    const Result<RecordKeys> keys = derive_record_keys(ssl_.get());
+    if (!keys.ok()) return false;
+    const bool client = role_ == DtlsRole::kClient;
+    const DirectionKeys& ours = client ? keys->client : keys->server;
+    records_ =
+        RecordLayer::make(ours, client ? keys->server : keys->client, flight_.next_sequence());
+    // RFC 6347 4.2.4: whoever sent the last flight sends it again when the peer's comes again; in a
+    // full handshake, and we make no other, that is the server.
+    return records_ && (client || flight_.keep(ours));
+}
+
+/// REQUIRES: connected, or what comes is ignored.
+void OpensslDtlsTransport::read_records(ByteSpan datagram) {
+    while (state_ == State::kConnected) {
+        const std::optional<Record> record = take_record(datagram);
+        if (!record) return;
+        read_record(*record);
+    }
+}
+
+void OpensslDtlsTransport::read_record(const Record& record) {
+    // Not initialised, on purpose. RFC 6347 4.1.2.7: invalid records SHOULD be silently discarded.
+    std::array<std::uint8_t, kMaxRecordBytes + RecordLayer::kOverheadBytes> memory;
+    const std::optional<std::size_t> size = records_->open(record, memory);
+    if (!size) return;
+    const ByteSpan plain = ByteSpan(memory).first(*size);
+    switch (record.type) {
+        case RecordType::kApplicationData:
+            if (!plain.empty()) sink_.on_dtls_data(plain);
+            break;
+        case RecordType::kAlert:
+            on_alert(plain);
+            break;
+        case RecordType::kHandshake:
+            on_late_handshake(plain);
+            break;
+        case RecordType::kChangeCipherSpec:
+            break;
+    }
+}
+
+void OpensslDtlsTransport::on_alert(ByteSpan alert) {
+    if (alert.size() != 2) return;
+    if (alert[1] == kCloseNotify) {
+        close();  // answers close_notify with ours
+    } else if (alert[0] == kFatal) {
+        fail("the peer's alert " + std::to_string(alert[1]));
+    }
+}
+
+void OpensslDtlsTransport::on_late_handshake(ByteSpan message) {
+    if (message.empty()) return;
+    if (message[0] == kFinished) {
+        const Bytes again = flight_.again(*records_);
+        if (!again.empty()) sink_.on_dtls_datagram(again);
+    } else if (message[0] == kHelloRequest || message[0] == kClientHello) {
+        // RFC 5246 7.2.2: whoever does not renegotiate says so.
+        send_record(RecordType::kAlert, std::array{kWarning, kNoRenegotiation});
+    }
+}
+
+bool OpensslDtlsTransport::send_record(RecordType type, ByteSpan plain) {
+    std::array<std::uint8_t, kMaxRecordBytes + RecordLayer::kOverheadBytes> memory;
+    const std::size_t size = records_->seal(type, plain, memory);
+    if (size > 0) sink_.on_dtls_datagram(ByteSpan(memory).first(size));
+    return size > 0;
 }
 
 void OpensslDtlsTransport::handle_failure(int result) {
     switch (SSL_get_error(ssl_.get(), result)) {
         case SSL_ERROR_WANT_READ:
         case SSL_ERROR_WANT_WRITE:
-            return;
-        case SSL_ERROR_ZERO_RETURN:
-            close();  // answers close_notify with ours
             return;
         default:
             break;
@@ -198,21 +330,20 @@ void OpensslDtlsTransport::fail(std::string reason) {
 void OpensslDtlsTransport::arm(TimePoint now) {
     retransmit_at_.reset();
     timeval left{};
-    if (!alive() || DTLSv1_get_timeout(ssl_.get(), &left) != 1) return;
+    if (state_ != State::kHandshaking || DTLSv1_get_timeout(ssl_.get(), &left) != 1) return;
     // Rounded up, so that OpenSSL's clock has reached it, too.
     retransmit_at_ = now + std::chrono::seconds(left.tv_sec) +
                      std::chrono::microseconds(left.tv_usec) + std::chrono::milliseconds(1);
 }
 
 std::optional<TimePoint> OpensslDtlsTransport::next_timeout() const {
-    if (!started_ || !alive()) return std::nullopt;
-    if (state_ == State::kConnected) return retransmit_at_;
+    if (!started_ || state_ != State::kHandshaking) return std::nullopt;
     return retransmit_at_ ? std::min(*retransmit_at_, handshake_deadline_) : handshake_deadline_;
 }
 
 void OpensslDtlsTransport::handle_timeout(TimePoint now) {
-    if (!started_ || !alive()) return;
-    if (state_ == State::kHandshaking && now >= handshake_deadline_) {
+    if (!started_ || state_ != State::kHandshaking) return;
+    if (now >= handshake_deadline_) {
         fail("handshake timed out");
         return;
     }
@@ -228,22 +359,18 @@ void OpensslDtlsTransport::handle_timeout(TimePoint now) {
 Status OpensslDtlsTransport::send(ByteSpan data) {
     KOLLATOR_CHECK(state_ == State::kConnected);
     if (data.empty()) return {};
-    clear_errors();
-    const int result = SSL_write(ssl_.get(), data.data(), static_cast<int>(data.size()));
-    if (result > 0) return {};
-    const char* reason = ERR_reason_error_string(ERR_peek_error());
-    clear_errors();
-    // The datagram BIO never refuses, so nothing is left half-written.
-    return make_error(ErrorCode::kInvalid,
-                      std::string("dtls: ") + (reason == nullptr ? "record refused" : reason));
+    if (data.size() > kMaxRecordBytes || !send_record(RecordType::kApplicationData, data)) {
+        return make_error(ErrorCode::kInvalid, "dtls: no such record");
+    }
+    return {};
 }
 
 void OpensslDtlsTransport::close() {
     if (!alive()) return;
-    clear_errors();
-    // OpenSSL refuses SSL_shutdown during a handshake; then the peer learns it from silence.
-    if (state_ == State::kConnected) SSL_shutdown(ssl_.get());
-    clear_errors();
+    // During a handshake there is no key to say it with; the peer learns it from silence.
+    if (state_ == State::kConnected) {
+        send_record(RecordType::kAlert, std::array{kWarning, kCloseNotify});
+    }
     state_ = State::kClosed;
     retransmit_at_.reset();
 }
