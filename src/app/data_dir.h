@@ -19,6 +19,7 @@ namespace kollator::app {
 ///     cache/            the disk cache
 ///     journal/          objects on their way to the object store (WRITE_POLICY=back)
 ///     store/            the objects, where no S3 is configured
+///     egress            what S3 sent in this calendar month
 class DataDir {
  public:
     /// Makes the folder when missing. kLimit: another process has it.

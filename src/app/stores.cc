@@ -23,11 +23,22 @@ Result<std::unique_ptr<store::ObjectStore>> open_object_store(const config::Conf
     options.access_key = config.s3_access_key;
     options.secret_key = config.s3_secret_key;
     options.session_token = config.s3_session_token;
+    options.access_key_file = config.s3_access_key_file;
+    options.secret_key_file = config.s3_secret_key_file;
+    options.session_token_file = config.s3_session_token_file;
     options.address_style =
         config.s3_path_style ? store::S3AddressStyle::kPath : store::S3AddressStyle::kVirtualHost;
     options.ca_file = config.s3_ca_file.string();
+    options.ca_path = config.s3_ca_path.string();
     options.max_transfers = config.s3_max_transfers;
+    options.retry_percent = config.s3_retry_percent;
+    options.breaker_failures = config.s3_breaker_failures;
+    options.egress_budget_bytes = config.s3_egress_budget_bytes;
+    options.egress_limited_bytes_per_second = config.s3_egress_limited_bytes_per_second;
+    options.egress_file = data / "egress";
     options.metrics = &metrics;
+    options.jobs = &jobs;
+    options.files = &posix_file_system();
     return store::make_s3_store(loop, system_clock(), crypto::system_random(), std::move(options));
 }
 

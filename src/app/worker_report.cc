@@ -62,6 +62,29 @@ std::optional<http::ChunkUse> to_chunk_use(const std::optional<cache::CacheUse>&
     return http::ChunkUse{use->id, use->hits};
 }
 
+void fill_storage(http::WorkerStats& stats, const store::StoreStats& stored) {
+    auto& storage = stats.storage;
+    storage.requests = stored.requests;
+    storage.errors = stored.errors;
+    storage.retries = stored.retries;
+    storage.retries_refused = stored.retries_refused;
+    storage.refused = stored.refused;
+    storage.uploaded_chunks = stored.uploaded_chunks;
+    storage.uploaded_bytes = stored.uploaded_bytes;
+    storage.sent_bytes = stored.sent_bytes;
+    storage.downloaded_bytes = stored.downloaded_bytes;
+    storage.in_flight = stored.in_flight;
+    storage.in_flight_limit = stored.in_flight_limit;
+    storage.circuit = store::to_string(stored.breaker);
+    for (const store::RequestCount& answer : stored.answers) {
+        storage.operations.push_back(
+            {std::string(answer.operation), std::string(answer.result), answer.count});
+    }
+    if (!stored.egress) return;
+    storage.egress = http::EgressUse{stored.egress->month, stored.egress->used_bytes,
+                                     stored.egress->budget_bytes, stored.egress->limited};
+}
+
 }  // namespace
 
 http::HealthReport make_health(const ReportSources& sources, TimePoint now) {
@@ -70,6 +93,11 @@ http::HealthReport make_health(const ReportSources& sources, TimePoint now) {
     report.version = sources.version;
     report.uptime_s = seconds_between(sources.started, now);
     report.checks.push_back(check_store(sources));
+    for (store::StoreCheck& check : sources.store.checks()) {
+        report.checks.push_back({std::move(check.name),
+                                 check.warn ? CheckStatus::kWarn : CheckStatus::kOk,
+                                 std::move(check.detail)});
+    }
     report.checks.push_back(check_cache(sources.disk_cache.stats()));
     if (sources.journal != nullptr) {
         report.checks.push_back(check_backlog(sources.journal->journal_stats()));
@@ -99,11 +127,7 @@ http::WorkerStats make_stats(const ReportSources& sources, TimePoint now) {
     stats.cache.most_accessed = to_chunk_use(cached.most_accessed);
     stats.cache.least_accessed = to_chunk_use(cached.least_accessed);
 
-    const store::StoreStats stored = sources.store.stats();
-    stats.storage.requests = stored.requests;
-    stats.storage.errors = stored.errors;
-    stats.storage.uploaded_chunks = stored.uploaded_chunks;
-
+    fill_storage(stats, sources.store.stats());
     if (sources.journal != nullptr) {
         const store::JournalStats journal = sources.journal->journal_stats();
         stats.backlog.objects = journal.objects;

@@ -160,6 +160,7 @@ void Fetcher::start(const FetchPtr& fetch) {
     store::GetOptions options;
     options.max_bytes = fetch->kind->max_bytes();
     options.budget = &budget_;
+    options.again = fetch->mismatches > 0;
     // Weak: the transfer belongs to the fetch, and its callbacks to the transfer.
     const std::weak_ptr weak(fetch);
     fetch->transfer = store_.get(

@@ -55,9 +55,17 @@ struct Config {
     std::string s3_access_key;
     std::string s3_secret_key;
     std::string s3_session_token;
+    std::filesystem::path s3_access_key_file;
+    std::filesystem::path s3_secret_key_file;
+    std::filesystem::path s3_session_token_file;
     bool s3_path_style = true;
     std::filesystem::path s3_ca_file;
+    std::filesystem::path s3_ca_path;
     std::uint32_t s3_max_transfers = 0;
+    std::uint32_t s3_retry_percent = 0;
+    std::uint32_t s3_breaker_failures = 0;
+    std::uint64_t s3_egress_budget_bytes = 0;  ///< a calendar month; 0: none
+    std::uint64_t s3_egress_limited_bytes_per_second = 0;
 
     // Peers.
     std::uint32_t max_connections = 0;

@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <cctype>
+#include <initializer_list>
+#include <tuple>
 
 #include "config/parse.h"
 
 namespace kollator::config {
 namespace {
 
+constexpr std::uint64_t kKilobyte = 1000;
 constexpr std::uint64_t kMegabyte = 1000 * 1000;
+constexpr std::uint64_t kGigabyte = 1000 * kMegabyte;
 constexpr std::uint64_t kMaxMegabytes = 1'000'000'000;  // a petabyte
 
 using Setter = std::function<bool(Config&, const std::string&)>;
@@ -204,14 +208,46 @@ void add_s3(std::vector<Setting>& all) {
                    kWorker, true, false, text(&Config::s3_secret_key)});
     all.push_back({"S3_SESSION_TOKEN", "", "a session token", "AWS_SESSION_TOKEN is read too.",
                    kWorker, true, false, text(&Config::s3_session_token)});
+    all.push_back(
+        {"S3_ACCESS_KEY_FILE", "", "the path of a file",
+         "A file that holds the access key id, in place of S3_ACCESS_KEY; read again when "
+         "it changes. AWS_ACCESS_KEY_ID_FILE is read too.",
+         kWorker, false, false, path(&Config::s3_access_key_file)});
+    all.push_back({"S3_SECRET_KEY_FILE", "", "the path of a file",
+                   "The same for the secret access key. AWS_SECRET_ACCESS_KEY_FILE is read too.",
+                   kWorker, false, false, path(&Config::s3_secret_key_file)});
+    all.push_back({"S3_SESSION_TOKEN_FILE", "", "the path of a file",
+                   "The same for the session token. AWS_SESSION_TOKEN_FILE is read too.", kWorker,
+                   false, false, path(&Config::s3_session_token_file)});
     all.push_back({"S3_PATH_STYLE", "true", "`true` or `false`",
                    "Whether the bucket stands in the path (`true`) or in the host name.", kWorker,
                    false, false, set_path_style});
     all.push_back({"S3_CA_FILE", "", "the path of a PEM file",
-                   "Certificate authorities for the store, in place of the system's.", kWorker,
-                   false, false, path(&Config::s3_ca_file)});
+                   "Certificate authorities for the store, in place of the system's. "
+                   "AWS_CA_BUNDLE is read too.",
+                   kWorker, false, false, path(&Config::s3_ca_file)});
+    all.push_back({"S3_CA_PATH", "", "the path of a folder",
+                   "The same as a folder of certificates named by their hash (`openssl rehash`).",
+                   kWorker, false, false, path(&Config::s3_ca_path)});
     all.push_back({"S3_MAX_TRANSFERS", "64", "1 to 1024", "Transfers in flight at once.", kWorker,
                    false, false, integer(&Config::s3_max_transfers, 1, 1024)});
+    all.push_back({"S3_RETRY_PERCENT", "10", "percent, 0 to 100",
+                   "How many of a minute's requests to the store may be sent again; ten in any "
+                   "case.",
+                   kWorker, false, false, integer(&Config::s3_retry_percent, 0, 100)});
+    all.push_back({"S3_BREAKER_FAILURES", "5", "0 to 1000 (0: never)",
+                   "So many requests in a row that the store does not answer, or answers with a "
+                   "5xx, open the circuit: requests fail at once until one finds it back.",
+                   kWorker, false, false, integer(&Config::s3_breaker_failures, 0, 1000)});
+    all.push_back({"S3_EGRESS_BUDGET_GB", "0", "gigabytes, 0 to 1000000 (0: none)",
+                   "What may be received from the store in a calendar month (UTC); `/health` warns "
+                   "at 80 %, and past it misses are slowed.",
+                   kWorker, false, false,
+                   integer(&Config::s3_egress_budget_bytes, 0, 1'000'000, kGigabyte)});
+    all.push_back({"S3_EGRESS_LIMITED_KBPS", "1000", "kilobytes a second, 1 to 10000000",
+                   "The rate that misses get together once that budget is used up.", kWorker, false,
+                   false,
+                   integer(&Config::s3_egress_limited_bytes_per_second, 1, 10'000'000, kKilobyte)});
 }
 
 void add_network(std::vector<Setting>& all) {
@@ -251,6 +287,22 @@ void add_logs(std::vector<Setting>& all) {
                    "Layers that log everything.", kBoth, false, false, text(&Config::debug)});
 }
 
+void check_credentials(const Config& config, const std::function<void(const std::string&)>& fault) {
+    const bool has_access = !config.s3_access_key.empty() || !config.s3_access_key_file.empty();
+    const bool has_secret = !config.s3_secret_key.empty() || !config.s3_secret_key_file.empty();
+    if (has_access != has_secret) {
+        fault("S3_ACCESS_KEY and S3_SECRET_KEY (or their files): expected both or neither");
+    }
+    for (const auto& [value, file, name] :
+         {std::tuple(&config.s3_access_key, &config.s3_access_key_file, "S3_ACCESS_KEY"),
+          std::tuple(&config.s3_secret_key, &config.s3_secret_key_file, "S3_SECRET_KEY"),
+          std::tuple(&config.s3_session_token, &config.s3_session_token_file,
+                     "S3_SESSION_TOKEN")}) {
+        if (value->empty() || file->empty()) continue;
+        fault(std::string(name) + " and " + name + "_FILE: expected one of them");
+    }
+}
+
 /// Values that are good alone but not together.
 void check_combinations(Loaded& loaded) {
     Config& config = loaded.config;
@@ -259,9 +311,7 @@ void check_combinations(Loaded& loaded) {
         if (config.s3_bucket.empty()) {
             fault("S3_BUCKET=\"\": expected a bucket name, since S3_ENDPOINT is set");
         }
-        if (config.s3_access_key.empty() != config.s3_secret_key.empty()) {
-            fault("S3_ACCESS_KEY and S3_SECRET_KEY: expected both or neither");
-        }
+        check_credentials(config, fault);
     } else if (!config.s3_bucket.empty()) {
         fault("S3_ENDPOINT=\"\": expected an http or https URL, since S3_BUCKET is set");
     }
@@ -280,17 +330,38 @@ void check_combinations(Loaded& loaded) {
     }
 }
 
-/// Other names that operators of S3 expect; our own come first.
-void add_aws_names(Variables& variables) {
-    const std::pair<const char*, const char*> names[] = {
-        {"S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID"},    {"S3_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"},
-        {"S3_SESSION_TOKEN", "AWS_SESSION_TOKEN"}, {"S3_REGION", "AWS_REGION"},
-        {"S3_ENDPOINT", "AWS_ENDPOINT_URL_S3"},    {"S3_ENDPOINT", "AWS_ENDPOINT_URL"},
-    };
+using NamePair = std::pair<const char*, const char*>;
+
+/// Fills what is not given from the first other name that is.
+void take_other_names(Variables& variables, std::initializer_list<NamePair> names) {
     for (const auto& [ours, theirs] : names) {
         const auto other = variables.find(theirs);
-        if (other != variables.end() && variables[ours].empty()) variables[ours] = other->second;
+        if (other == variables.end() || other->second.empty()) continue;
+        if (variables[ours].empty()) variables[ours] = other->second;
     }
+}
+
+/// Other names that operators of S3 expect; our own come first. Credentials belong together: where
+/// one of ours is given, none of theirs is mixed with it.
+void add_aws_names(Variables& variables) {
+    take_other_names(variables, {{"S3_REGION", "AWS_REGION"},
+                                 {"S3_REGION", "AWS_DEFAULT_REGION"},
+                                 {"S3_ENDPOINT", "AWS_ENDPOINT_URL_S3"},
+                                 {"S3_ENDPOINT", "AWS_ENDPOINT_URL"},
+                                 {"S3_CA_FILE", "AWS_CA_BUNDLE"}});
+    const char* const own[] = {"S3_ACCESS_KEY",      "S3_SECRET_KEY",      "S3_SESSION_TOKEN",
+                               "S3_ACCESS_KEY_FILE", "S3_SECRET_KEY_FILE", "S3_SESSION_TOKEN_FILE"};
+    const bool has_own = std::any_of(std::begin(own), std::end(own), [&](const char* name) {
+        const auto found = variables.find(name);
+        return found != variables.end() && !found->second.empty();
+    });
+    if (has_own) return;
+    take_other_names(variables, {{"S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID"},
+                                 {"S3_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"},
+                                 {"S3_SESSION_TOKEN", "AWS_SESSION_TOKEN"},
+                                 {"S3_ACCESS_KEY_FILE", "AWS_ACCESS_KEY_ID_FILE"},
+                                 {"S3_SECRET_KEY_FILE", "AWS_SECRET_ACCESS_KEY_FILE"},
+                                 {"S3_SESSION_TOKEN_FILE", "AWS_SESSION_TOKEN_FILE"}});
 }
 
 }  // namespace

@@ -107,6 +107,61 @@ TEST(Settings, AwsNamesAreReadWhereOursAreNotGiven) {
     EXPECT_EQ(loaded.config.s3_region, "ours");
 }
 
+TEST(Settings, AwsCredentialsAreNotMixedWithOurs) {
+    const Loaded loaded = load({},
+                               {{"S3_ENDPOINT", "http://s3.example"},
+                                {"S3_BUCKET", "files"},
+                                {"S3_ACCESS_KEY_FILE", "/run/access"},
+                                {"S3_SECRET_KEY_FILE", "/run/secret"},
+                                {"AWS_ACCESS_KEY_ID", "theirs"},
+                                {"AWS_SECRET_ACCESS_KEY", "theirs"},
+                                {"AWS_SESSION_TOKEN", "theirs"},
+                                {"AWS_DEFAULT_REGION", "eu-1"},
+                                {"AWS_CA_BUNDLE", "/ca.pem"}},
+                               {});
+    EXPECT_THAT(loaded.faults, IsEmpty());
+    EXPECT_EQ(loaded.config.s3_access_key_file, "/run/access");
+    EXPECT_EQ(loaded.config.s3_access_key, "");
+    EXPECT_EQ(loaded.config.s3_session_token, "");
+    EXPECT_EQ(loaded.config.s3_region, "eu-1");
+    EXPECT_EQ(loaded.config.s3_ca_file, "/ca.pem");
+}
+
+TEST(Settings, AwsCredentialFilesAreRead) {
+    const Loaded loaded = load({},
+                               {{"S3_ENDPOINT", "http://s3.example"},
+                                {"S3_BUCKET", "files"},
+                                {"AWS_ACCESS_KEY_ID_FILE", "/run/access"},
+                                {"AWS_SECRET_ACCESS_KEY_FILE", "/run/secret"},
+                                {"AWS_SESSION_TOKEN_FILE", "/run/token"}},
+                               {});
+    EXPECT_THAT(loaded.faults, IsEmpty());
+    EXPECT_EQ(loaded.config.s3_secret_key_file, "/run/secret");
+    EXPECT_EQ(loaded.config.s3_session_token_file, "/run/token");
+}
+
+TEST(Settings, CredentialsStandInAVariableOrAFileAndComeInPairs) {
+    const Variables base{{"S3_ENDPOINT", "http://s3.example"}, {"S3_BUCKET", "files"}};
+    Variables both = base;
+    both.insert({{"S3_ACCESS_KEY", "a"}, {"S3_SECRET_KEY", "b"}, {"S3_SECRET_KEY_FILE", "/f"}});
+    EXPECT_THAT(load({}, both, {}).faults, ElementsAre(HasSubstr("S3_SECRET_KEY_FILE")));
+    Variables half = base;
+    half.insert({"S3_ACCESS_KEY_FILE", "/f"});
+    EXPECT_THAT(load({}, half, {}).faults, ElementsAre(HasSubstr("expected both or neither")));
+    Variables mixed = base;
+    mixed.insert({{"S3_ACCESS_KEY", "a"}, {"S3_SECRET_KEY_FILE", "/f"}});
+    EXPECT_THAT(load({}, mixed, {}).faults, IsEmpty());
+}
+
+TEST(Settings, EgressIsCountedInDecimalUnits) {
+    const Loaded loaded =
+        load({}, {{"S3_EGRESS_BUDGET_GB", "1000"}, {"S3_EGRESS_LIMITED_KBPS", "250"}}, {});
+    EXPECT_EQ(loaded.config.s3_egress_budget_bytes, 1'000'000'000'000U);
+    EXPECT_EQ(loaded.config.s3_egress_limited_bytes_per_second, 250'000U);
+    EXPECT_EQ(loaded.config.s3_retry_percent, 10U);
+    EXPECT_EQ(loaded.config.s3_breaker_failures, 5U);
+}
+
 TEST(Settings, ValuesThatContradictEachOtherAreFaults) {
     EXPECT_THAT(load({}, {{"S3_ENDPOINT", "http://s3.example"}}, {}).faults,
                 ElementsAre(HasSubstr("S3_BUCKET")));

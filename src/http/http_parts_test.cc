@@ -198,6 +198,17 @@ TEST(Documents, StatsHaveTheShapeOfTheContract) {
           "\"connections\":{\"active\":0,\"total\":0}", "\"s3Requests\":0", "\"peers\":0"}) {
         EXPECT_NE(json.find(part), std::string::npos) << part << " in " << json;
     }
+    EXPECT_NE(json.find("\"egress\":null"), std::string::npos) << json;
+    stats.storage.circuit = "open";
+    stats.storage.operations = {{"get", "ok", 4}, {"get", "timeout", 1}, {"put", "ok", 2}};
+    stats.storage.egress = EgressUse{"2026-11", 5, 0, false};
+    const std::string more = stats_json(stats);
+    for (const char* part : {"\"circuit\":\"open\"",
+                             "\"operations\":{\"get\":{\"ok\":4,\"timeout\":1},\"put\":{\"ok\":2}}",
+                             "\"egress\":{\"budgetBytes\":null,\"limited\":false,\"month\":\"2026-"
+                             "11\",\"usedBytes\":5}"}) {
+        EXPECT_NE(more.find(part), std::string::npos) << part << " in " << more;
+    }
     EXPECT_EQ(human_size(999), "999B");
     EXPECT_EQ(human_size(12'999), "12KB");
     EXPECT_EQ(human_size(1'500'000'000), "1.5GB");

@@ -24,6 +24,38 @@ json use_json(const std::optional<ChunkUse>& use) {
     return {{"hash", use->id.hex()}, {"hits", use->hits}};
 }
 
+json egress_json(const std::optional<EgressUse>& egress) {
+    if (!egress) return nullptr;
+    json budget = nullptr;
+    if (egress->budget_bytes > 0) budget = egress->budget_bytes;
+    return {{"month", egress->month},
+            {"usedBytes", egress->used_bytes},
+            {"budgetBytes", std::move(budget)},
+            {"limited", egress->limited}};
+}
+
+json storage_json(const WorkerStats& stats) {
+    const auto& storage = stats.storage;
+    json operations = json::object();
+    for (const OperationCount& entry : storage.operations) {
+        operations[entry.operation][entry.result] = entry.count;
+    }
+    return {{"s3Requests", storage.requests},
+            {"s3Errors", storage.errors},
+            {"retries", storage.retries},
+            {"retriesRefused", storage.retries_refused},
+            {"refused", storage.refused},
+            {"uploadedChunks", storage.uploaded_chunks},
+            {"uploadedBytes", storage.uploaded_bytes},
+            {"sentBytes", storage.sent_bytes},
+            {"downloadedBytes", storage.downloaded_bytes},
+            {"inFlight", storage.in_flight},
+            {"inFlightLimit", storage.in_flight_limit},
+            {"circuit", storage.circuit},
+            {"operations", std::move(operations)},
+            {"egress", egress_json(storage.egress)}};
+}
+
 }  // namespace
 
 const char* name_of(CheckStatus status) {
@@ -77,10 +109,7 @@ std::string stats_json(const WorkerStats& stats) {
                    {"chunks", cache.chunks},
                    {"mostAccessed", use_json(cache.most_accessed)},
                    {"leastAccessed", use_json(cache.least_accessed)}}},
-                 {"storage",
-                  {{"s3Requests", stats.storage.requests},
-                   {"s3Errors", stats.storage.errors},
-                   {"uploadedChunks", stats.storage.uploaded_chunks}}},
+                 {"storage", storage_json(stats)},
                  {"backlog",
                   {{"objects", stats.backlog.objects},
                    {"sizeBytes", stats.backlog.size_bytes},

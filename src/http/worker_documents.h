@@ -38,6 +38,20 @@ struct ChunkUse {
     std::uint64_t hits = 0;
 };
 
+struct OperationCount {
+    std::string operation;  ///< "get"
+    std::string result;     ///< "ok"
+    std::uint64_t count = 0;
+};
+
+/// A calendar month's egress of the object store.
+struct EgressUse {
+    std::string month;  ///< "2026-11"
+    std::uint64_t used_bytes = 0;
+    std::uint64_t budget_bytes = 0;  ///< 0: none
+    bool limited = false;
+};
+
 struct WorkerStats {
     std::string worker_id;
     std::string version;
@@ -60,7 +74,18 @@ struct WorkerStats {
     struct {
         std::uint64_t requests = 0;
         std::uint64_t errors = 0;
+        std::uint64_t retries = 0;
+        std::uint64_t retries_refused = 0;
+        std::uint64_t refused = 0;  ///< failed at once: the circuit was open
         std::uint64_t uploaded_chunks = 0;
+        std::uint64_t uploaded_bytes = 0;
+        std::uint64_t sent_bytes = 0;
+        std::uint64_t downloaded_bytes = 0;
+        std::uint64_t in_flight = 0;
+        std::uint64_t in_flight_limit = 0;
+        std::string circuit;  ///< "closed", "half-open", "open"
+        std::vector<OperationCount> operations;
+        std::optional<EgressUse> egress;
     } storage;
     struct {
         std::uint64_t objects = 0;

@@ -24,7 +24,7 @@ enum class FileOperation {
 
 /// A FileSystem that asks before each operation whether it shall fail, and else passes it on. The
 /// hook runs on whichever thread calls: set it while no job runs, and keep its state atomic.
-class FaultyFileSystem final : public FileSystem {
+class FaultyFileSystem : public FileSystem {
  public:
     using Hook =
         std::function<std::optional<Error>(FileOperation, const std::filesystem::path& path)>;

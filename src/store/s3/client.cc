@@ -23,6 +23,14 @@ constexpr auto kNoticeableSkew = std::chrono::minutes(5);
 /// accident; so many are none.
 constexpr int kCertainDoubts = 3;
 
+/// GETs that wait once the egress budget is used up; past either bound they fail.
+constexpr std::size_t kMaxSlowed = 256;
+constexpr auto kMaxSlowedTime = std::chrono::seconds(20);
+/// The month may end, or the clock be set, while they wait.
+constexpr auto kSlowedCheck = std::chrono::seconds(1);
+constexpr const char* kBudgetUsedUp =
+    "the month's egress budget is used up, and too much is asked for at the rate that is left";
+
 HttpTransfersOptions transfers_options(const S3Options& options, const Endpoint& endpoint) {
     HttpTransfersOptions out;
     out.max_transfers = options.max_transfers;
@@ -62,6 +70,8 @@ struct Client::Request {
     bool queued = false;
     CircuitBreaker::Pass pass = CircuitBreaker::Pass::kYes;  ///< of the attempt under way
     std::uint64_t era = 0;  ///< of the limit, when the attempt was sent
+    std::uint64_t egress_taken = 0;
+    TimePoint slowed_until{};
     TimePoint first_sent{};
     TimePoint sent{};
     Timer retry;
@@ -69,15 +79,17 @@ struct Client::Request {
 };
 
 Client::Client(EventLoop& loop, const Clock& clock, Random& random, S3Options options,
-               Endpoint endpoint)
+               Endpoint endpoint, std::unique_ptr<CredentialsSource> credentials)
     : loop_(loop),
       clock_(clock),
       random_(random),
       options_(std::move(options)),
       endpoint_(std::move(endpoint)),
-      credentials_{options_.access_key, options_.secret_key, options_.session_token},
+      credentials_(std::move(credentials)),
+      egress_(loop, clock, options_),
       stats_(options_.metrics),
       transfers_(loop, transfers_options(options_, endpoint_)),
+      slowed_timer_(loop),
       limit_(options_.max_transfers),
       retry_budget_({.percent = options_.retry_percent, .floor = options_.retry_floor}),
       breaker_(breaker_options(options_)) {
@@ -111,8 +123,50 @@ void Client::start(Id id, Call call, Exchange::OnProgress on_progress, OnReply o
         fail_later(*request, make_error(ErrorCode::kCorrupt,
                                         "wrong bytes, and no retry is left in this minute"));
     } else {
-        enqueue(*request, false);
+        enter(*request);
+    }
+}
+
+void Client::enter(Request& request) {
+    if (!egress_.limits() || !request.call.keep_body) {
+        enqueue(request, false);
         pump();
+    } else if (slowed_.size() >= kMaxSlowed) {
+        fail_later(request, make_error(ErrorCode::kUnavailable, kBudgetUsedUp));
+    } else {
+        request.slowed_until = clock_.now() + kMaxSlowedTime;
+        slowed_.push_back(request.id);
+        pump_slowed();
+    }
+}
+
+void Client::pump_slowed() {
+    while (!slowed_.empty()) {
+        Request& request = *requests_.at(slowed_.front());
+        const Duration wait =
+            egress_.limits() ? egress_.try_take(request.call.max_body_bytes) : Duration::zero();
+        if (wait > Duration::zero() && clock_.now() < request.slowed_until) {
+            slowed_timer_.start_after(std::min<Duration>(wait, kSlowedCheck),
+                                      [this] { pump_slowed(); });
+            break;
+        }
+        slowed_.pop_front();
+        if (wait > Duration::zero()) {
+            fail_later(request, make_error(ErrorCode::kUnavailable, kBudgetUsedUp));
+            continue;
+        }
+        request.egress_taken = request.call.max_body_bytes;
+        enqueue(request, false);
+    }
+    pump();
+}
+
+/// What came may be less than what was allowed for; of a failure nothing is known.
+void Client::give_back_egress(const Request& request, const HttpResponse& response) {
+    if (request.egress_taken == 0) return;
+    const std::uint64_t came = response.body ? response.body->size() : response.text.size();
+    if (came < request.egress_taken && response.fault == Fault::kNone) {
+        egress_.give_back(request.egress_taken - came);
     }
 }
 
@@ -132,6 +186,7 @@ void Client::cancel(Id id) {
         queue_.erase(std::find(queue_.begin(), queue_.end(), id));
         queued_bytes_ -= request->call.body_bytes();
     }
+    std::erase(slowed_, id);
     if (request->transfer) {
         request->transfer.reset();
         breaker_.on_cancelled(request->pass);
@@ -188,7 +243,7 @@ void Client::dispatch(Request& request, CircuitBreaker::Pass pass) {
     ++in_flight_;
     stats_.on_sent(request.attempts > 1 || request.call.again);
     show();
-    const SigningContext context{endpoint_, credentials_, options_, corrected_now()};
+    const SigningContext context{endpoint_, credentials_->current(), options_, corrected_now()};
     request.transfer = transfers_.start(
         build_request(request.call, context, request.conditional), request.on_progress,
         [weak = weak_from_this(), id = request.id](HttpResponse response) {
@@ -210,6 +265,7 @@ void Client::on_response(Id id, HttpResponse response) {
     Request& request = *found->second;
     request.transfer.reset();
     --in_flight_;
+    give_back_egress(request, response);
     const ErrorResponse document =
         response.status >= 300 ? parse_error(response.text) : ErrorResponse{};
     Attempt attempt;
@@ -342,8 +398,8 @@ void Client::slow_down(const Request& request) {
 // ----------------------------------------------------------------------------
 
 bool Client::holds_a_secret(const std::string& text) const {
-    for (const std::string& secret :
-         {credentials_.access_key, credentials_.secret_key, credentials_.session_token}) {
+    const Credentials& used = credentials_->current();
+    for (const std::string& secret : {used.access_key, used.secret_key, used.session_token}) {
         if (!secret.empty() && text.find(secret) != std::string::npos) return true;
     }
     return false;
@@ -390,13 +446,17 @@ void Client::finish(Id id, Result<Reply> result) {
 
 void Client::show() {
     stats_.show_load(in_flight_, limit_.value(), breaker_.state());
-    stats_.show_bytes(transfers_.sent_bytes(), transfers_.downloaded_bytes());
+    const std::uint64_t downloaded_bytes = transfers_.downloaded_bytes();
+    stats_.show_bytes(transfers_.sent_bytes(), downloaded_bytes);
+    egress_.note_total(downloaded_bytes);
+    if (const auto egress = egress_.stats()) stats_.show_egress(*egress);
 }
 
 StoreStats Client::stats() const {
     StoreStats stats = stats_.snapshot();
     stats.sent_bytes = transfers_.sent_bytes();
     stats.downloaded_bytes = transfers_.downloaded_bytes();
+    stats.egress = egress_.stats();
     return stats;
 }
 
@@ -406,6 +466,8 @@ std::vector<StoreCheck> Client::checks() const {
     std::string detail(store::to_string(breaker_.state()));
     if (!closed) detail += ": " + circuit_open().detail;
     checks.push_back({"circuit", !closed, std::move(detail)});
+    if (auto check = credentials_->check()) checks.push_back(std::move(*check));
+    if (auto check = egress_.check()) checks.push_back(std::move(*check));
     return checks;
 }
 

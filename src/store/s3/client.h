@@ -11,6 +11,8 @@
 #include "store/s3/circuit_breaker.h"
 #include "store/s3/client_stats.h"
 #include "store/s3/concurrency_limit.h"
+#include "store/s3/credentials_source.h"
+#include "store/s3/egress_meter.h"
 #include "store/s3/endpoint.h"
 #include "store/s3/http_transfers.h"
 #include "store/s3/responses.h"
@@ -26,17 +28,19 @@ struct Reply {
 /// Signs, queues, sends, judges and sends again: the only place where requests to the object store
 /// are retried. Loop thread only; made by std::make_shared.
 ///
-///   start ─▶ queued ─▶ in flight ─▶ judged ─▶ done
-///     │        ▲ │                    │         ▲
-///     │        └─┼─ waits a back-off ─┘         │
-///     └──────────┴─ the circuit is open ────────┘
+///   start ─▶ (slowed ─▶) queued ─▶ in flight ─▶ judged ─▶ done
+///     │                    ▲ │                    │         ▲
+///     │                    └─┼─ waits a back-off ─┘         │
+///     └──────────────────────┴─ the circuit is open ────────┘
+///
+/// Slowed are GETs of objects once the month's egress budget is used up.
 class Client : public std::enable_shared_from_this<Client> {
  public:
     using Id = std::uint64_t;
     using OnReply = std::function<void(Result<Reply>)>;
 
     Client(EventLoop& loop, const Clock& clock, Random& random, S3Options options,
-           Endpoint endpoint);
+           Endpoint endpoint, std::unique_ptr<CredentialsSource> credentials);
     ~Client();
 
     Id next_id() { return ++last_id_; }
@@ -55,7 +59,10 @@ class Client : public std::enable_shared_from_this<Client> {
     enum class Conditions : std::uint8_t { kUnknown, kWork, kMissing };
 
     bool has_room(const Call& call) const;
+    void enter(Request& request);
     void enqueue(Request& request, bool first);
+    void pump_slowed();
+    void give_back_egress(const Request& request, const HttpResponse& response);
     Request& take_queued();
     void pump();
     void dispatch(Request& request, CircuitBreaker::Pass pass);
@@ -85,13 +92,16 @@ class Client : public std::enable_shared_from_this<Client> {
     Random& random_;
     const S3Options options_;
     const Endpoint endpoint_;
-    const Credentials credentials_;
 
     // Owned; the transfers before the requests, whose handles must go first.
+    const std::unique_ptr<CredentialsSource> credentials_;
+    EgressMeter egress_;
     ClientStats stats_;
     HttpTransfers transfers_;
     std::unordered_map<Id, std::unique_ptr<Request>> requests_;
     std::deque<Id> queue_;
+    std::deque<Id> slowed_;  ///< GETs that wait for their share of the egress rate
+    Timer slowed_timer_;
 
     // State.
     Id last_id_ = 0;

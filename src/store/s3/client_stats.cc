@@ -135,6 +135,20 @@ struct ClientStats::Metrics {
     Gauge in_flight_limit;
     Gauge circuit;
     Histogram seconds;
+
+    struct Egress {
+        explicit Egress(MetricsRegistry& registry)
+            : used(registry.gauge("kollator_store_egress_month_bytes",
+                                  "Received in this calendar month (UTC)")),
+              budget(registry.gauge("kollator_store_egress_budget_bytes",
+                                    "What may be received in a calendar month; 0: no budget")),
+              limited(registry.gauge("kollator_store_egress_limited",
+                                     "1 where the budget is used up and misses are slowed")) {}
+        Gauge used;
+        Gauge budget;
+        Gauge limited;
+    };
+    std::optional<Egress> egress;  ///< where it is counted
 };
 
 ClientStats::ClientStats(MetricsRegistry* registry)
@@ -202,17 +216,11 @@ void ClientStats::show_bytes(std::uint64_t sent_bytes, std::uint64_t downloaded_
 
 void ClientStats::show_egress(const EgressStats& egress) {
     stats_.egress = egress;
-    if (registry_ == nullptr) return;
-    registry_->gauge("kollator_store_egress_month_bytes", "Received in this calendar month (UTC)")
-        .set(static_cast<double>(egress.used_bytes));
-    registry_
-        ->gauge("kollator_store_egress_budget_bytes",
-                "What may be received in a calendar month; 0: no budget")
-        .set(static_cast<double>(egress.budget_bytes));
-    registry_
-        ->gauge("kollator_store_egress_limited",
-                "1 where the month's budget is used up and misses are slowed")
-        .set(egress.limited ? 1 : 0);
+    if (!metrics_) return;
+    if (!metrics_->egress) metrics_->egress.emplace(*registry_);
+    metrics_->egress->used.set(static_cast<double>(egress.used_bytes));
+    metrics_->egress->budget.set(static_cast<double>(egress.budget_bytes));
+    metrics_->egress->limited.set(egress.limited ? 1 : 0);
 }
 
 StoreStats ClientStats::snapshot() const {

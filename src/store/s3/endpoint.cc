@@ -7,12 +7,17 @@
 #include <memory>
 #include <optional>
 
+#include "base/file_system.h"
+#include "store/s3/credentials_source.h"
+
 namespace kollator::store {
 namespace s3 {
 namespace {
 
 constexpr std::size_t kMaxTransfers = 1024;
 constexpr int kMaxAttempts = 20;
+/// Debian's bundle of every authority has 0.2 MB.
+constexpr std::size_t kMaxCaFileBytes = 16 << 20;
 
 struct FreeUrl {
     void operator()(CURLU* url) const { curl_url_cleanup(url); }
@@ -43,11 +48,6 @@ bool is_bucket_character(char c) {
     return is_label_character(c) || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-/// What may stand in a header's value without any quoting.
-bool is_visible(char c) {
-    return c > ' ' && c < 0x7F;
-}
-
 Status check_identity(const S3Options& options) {
     if (options.bucket.size() < 3 || options.bucket.size() > 63 ||
         !consists_of(options.bucket, is_bucket_character) || options.bucket.front() == '.') {
@@ -60,13 +60,25 @@ Status check_identity(const S3Options& options) {
     if (options.region.empty() || !consists_of(options.region, is_bucket_character)) {
         return wrong("region", "expected a name such as us-east-1");
     }
-    if (options.access_key.empty() || !consists_of(options.access_key, is_visible) ||
-        options.access_key.find('/') != std::string::npos) {
-        return wrong("access key", "expected visible characters without spaces and slashes");
+    if (options.has_credential_files()) return {};  // judged when they are read
+    return check_credentials({options.access_key, options.secret_key, options.session_token});
+}
+
+/// libcurl would find out at the first request, and say less.
+Status check_trust(const S3Options& options) {
+    FileSystem& files = options.files != nullptr ? *options.files : posix_file_system();
+    if (!options.ca_file.empty()) {
+        const auto bytes = read_file(files, options.ca_file, kMaxCaFileBytes);
+        if (!bytes) return wrong("CA file", bytes.error().detail);
+        if (as_text(*bytes).find("-----BEGIN CERTIFICATE-----") == std::string_view::npos &&
+            as_text(*bytes).find("-----BEGIN TRUSTED CERTIFICATE-----") == std::string_view::npos) {
+            return wrong("CA file", options.ca_file + ": holds no certificate in PEM form");
+        }
     }
-    if (options.secret_key.empty()) return wrong("secret key", "is empty");
-    if (!consists_of(options.session_token, is_visible)) {
-        return wrong("session token", "expected visible characters without spaces");
+    if (!options.ca_path.empty()) {
+        const auto info = files.info(options.ca_path);
+        if (!info) return wrong("CA path", info.error().detail);
+        if (!info->is_directory) return wrong("CA path", options.ca_path + ": is no folder");
     }
     return {};
 }
@@ -89,6 +101,13 @@ Status check_numbers(const S3Options& options) {
     if (options.breaker_min_wait.count() < 1 ||
         options.breaker_max_wait < options.breaker_min_wait) {
         return wrong("breaker", "expected a longest wait that is no shorter than the first");
+    }
+    const bool needs_files = options.has_credential_files() || !options.egress_file.empty();
+    if (needs_files && (options.jobs == nullptr || options.files == nullptr)) {
+        return wrong("files", "expected a job pool and a file system to read them with");
+    }
+    if (options.credentials_poll.count() < 1 || options.egress_limited_bytes_per_second < 1) {
+        return wrong("credentials and egress", "expected a time and a rate above zero");
     }
     return {};
 }
@@ -139,6 +158,7 @@ Result<Endpoint> resolve_url(const S3Options& options) {
 Result<Endpoint> resolve(const S3Options& options) {
     if (auto status = check_identity(options); !status) return status.error();
     if (auto status = check_numbers(options); !status) return status.error();
+    if (auto status = check_trust(options); !status) return status.error();
     return resolve_url(options);
 }
 

@@ -249,5 +249,57 @@ TEST_F(S3Resilience, CountsBytesBothWays) {
     EXPECT_EQ(count("get", "ok"), 1U);
 }
 
+class S3Egress : public S3Resilience {
+ protected:
+    S3Egress() {
+        options_.egress_budget_bytes = 1000;
+        options_.egress_limited_bytes_per_second = 20'000;
+        reopen();
+        server_.answer([](const std::string& request) {
+            return request.starts_with("GET") ? http(200, std::string(1000, 'x')) : stored();
+        });
+    }
+    GetOptions up_to(std::uint64_t bytes) {
+        GetOptions options;
+        options.max_bytes = bytes;
+        return options;
+    }
+};
+
+TEST_F(S3Egress, PastTheBudgetMissesGoOnMoreSlowly) {
+    EXPECT_FALSE(check("egress").warn);
+    EXPECT_TRUE(get(up_to(1000)).ok());
+    EXPECT_TRUE(check("egress").warn);
+    EXPECT_TRUE(store_->stats().egress->limited);
+    const TimePoint begin = system_clock().now();
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(get(up_to(1000)).ok());
+    EXPECT_GE(system_clock().now() - begin, milliseconds(150));  // 3 to 4 waits of 50 ms
+    EXPECT_TRUE(put().ok());
+    EXPECT_EQ(store_->stats().egress->used_bytes, 6000U);
+}
+
+TEST_F(S3Egress, WhatIsAskedForPastTheRateFailsInTheEnd) {
+    options_.egress_limited_bytes_per_second = 1;
+    reopen();
+    EXPECT_TRUE(get(up_to(1000)).ok());
+    EXPECT_TRUE(get(up_to(1000)).ok());  // takes what there is
+    bool cancelled_called = false;
+    auto cancelled = store_->get(key_, up_to(1000), nullptr,
+                                 [&](Result<SharedBuffer>) { cancelled_called = true; });
+    std::size_t failed = 0;
+    std::vector<TransferHandle> handles;
+    for (int i = 0; i < 256; ++i) {
+        handles.push_back(store_->get(key_, up_to(1000), nullptr, [&](Result<SharedBuffer> result) {
+            failed += result.error().code == ErrorCode::kUnavailable ? 1 : 0;
+        }));
+    }
+    EXPECT_TRUE(loop_.run_until([&] { return failed == 1; }, kDeadline));  // no room to wait
+    cancelled.reset();
+    clock_.ahead += seconds(25);
+    EXPECT_TRUE(loop_.run_until([&] { return failed == 256; }, kDeadline));
+    EXPECT_FALSE(cancelled_called);
+    EXPECT_EQ(server_.requests().size(), 2U);
+}
+
 }  // namespace
 }  // namespace kollator::store

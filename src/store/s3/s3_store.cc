@@ -228,9 +228,11 @@ Result<std::unique_ptr<ObjectStore>> make_s3_store(EventLoop& loop, const Clock&
                                                    Random& random, S3Options options) {
     auto endpoint = s3::resolve(options);
     if (!endpoint) return endpoint.error();
+    auto credentials = s3::CredentialsSource::open(loop, options);
+    if (!credentials) return credentials.error();
     std::string description = "s3 " + endpoint->origin + endpoint->prefix;
-    auto client =
-        std::make_shared<Client>(loop, clock, random, std::move(options), std::move(*endpoint));
+    auto client = std::make_shared<Client>(loop, clock, random, std::move(options),
+                                           std::move(*endpoint), std::move(*credentials));
     return std::unique_ptr<ObjectStore>(
         std::make_unique<S3Store>(std::move(client), std::move(description)));
 }

@@ -3,14 +3,17 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 
+#include "base/file_system.h"
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "loop/event_loop.h"
+#include "loop/job_pool.h"
 #include "store/object_store.h"
 
 namespace kollator::store {
@@ -28,6 +31,11 @@ struct S3Options {
     std::string access_key;
     std::string secret_key;
     std::string session_token;  ///< may be empty
+    /// In place of those; read at the start, and again every credentials_poll.
+    std::filesystem::path access_key_file;
+    std::filesystem::path secret_key_file;
+    std::filesystem::path session_token_file;
+    std::chrono::milliseconds credentials_poll{1'000};
     S3AddressStyle address_style = S3AddressStyle::kPath;
     std::string ca_file;  ///< a PEM bundle; empty: the system's
     std::string ca_path;  ///< a folder of certificates named by hash (c_rehash); may be empty
@@ -56,10 +64,24 @@ struct S3Options {
     std::chrono::milliseconds breaker_min_wait{1'000};
     std::chrono::milliseconds breaker_max_wait{30'000};
 
-    MetricsRegistry* metrics = nullptr;  ///< outlives the store
+    /// What may be received in a calendar month (UTC); 0: no budget. Past it, GETs of objects
+    /// together get egress_limited_bytes_per_second.
+    std::uint64_t egress_budget_bytes = 0;
+    std::uint64_t egress_limited_bytes_per_second = 1'000'000;
+    std::filesystem::path egress_file;  ///< where the month's count is kept; empty: not kept
+
+    // All outlive the store. The first may be null; the others are needed where a file is named.
+    MetricsRegistry* metrics = nullptr;
+    JobPool* jobs = nullptr;
+    FileSystem* files = nullptr;
+
+    bool has_credential_files() const {
+        return !access_key_file.empty() || !secret_key_file.empty() || !session_token_file.empty();
+    }
 };
 
-/// kInvalid, with a text that names the option and what is expected. No secret is in it.
+/// kInvalid, with a text that names the option and what is expected. No secret is in it. Reads the
+/// CA file.
 Status validate(const S3Options& options);
 
 /// An S3-compatible object store over libcurl on a thread of its own. `random` (for back-off) is

@@ -13,6 +13,7 @@ struct Credentials {
     std::string access_key;
     std::string secret_key;
     std::string session_token;  ///< may be empty
+    bool operator==(const Credentials&) const = default;
 };
 
 using NameValue = std::pair<std::string, std::string>;
