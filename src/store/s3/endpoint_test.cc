@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "base/file_system.h"
+#include "tests/support/temp_folder.h"
+
 namespace kollator::store::s3 {
 namespace {
 
@@ -76,6 +79,30 @@ TEST(Endpoint, NamesTheOptionThatIsWrong) {
                   o.bucket = "dotted.name";
               }).find("bucket"),
               0U);
+    EXPECT_EQ(detail_with([](S3Options& o) { o.breaker_min_wait = {}; }).find("breaker"), 0U);
+    EXPECT_EQ(detail_with([](S3Options& o) { o.egress_file = "/x"; }).find("files"), 0U);
+}
+
+TEST(Endpoint, SaysWhatIsWrongWithCertificateAuthorities) {
+    const testing_support::TempFolder folder;
+    const std::string file = folder.path() / "ca.pem";
+    const auto detail_with = [](std::string S3Options::*member, const std::string& path) {
+        auto given = options();
+        given.*member = path;
+        const auto status = validate(given);
+        return status.ok() ? std::string("fine") : status.error().detail;
+    };
+    const auto write = [&](std::string_view text) {
+        ASSERT_TRUE(write_file_durably(posix_file_system(), file, as_bytes(text)).ok());
+    };
+    EXPECT_NE(detail_with(&S3Options::ca_file, file).find("No such file"), std::string::npos);
+    write("-----BEGIN PRIVATE KEY-----\n");
+    EXPECT_NE(detail_with(&S3Options::ca_file, file).find("no certificate"), std::string::npos);
+    write("-----BEGIN CERTIFICATE-----\n");
+    EXPECT_EQ(detail_with(&S3Options::ca_file, file), "fine");
+    EXPECT_NE(detail_with(&S3Options::ca_path, file).find("no folder"), std::string::npos);
+    EXPECT_EQ(detail_with(&S3Options::ca_path, folder.path()), "fine");
+    EXPECT_EQ(detail_with(&S3Options::ca_path, folder.path() / "x").find("CA path"), 0U);
 }
 
 }  // namespace

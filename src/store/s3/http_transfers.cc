@@ -6,6 +6,7 @@
 #include <cstring>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -19,6 +20,10 @@ constexpr long kBufferBytes = 256L << 10;
 constexpr long kStalledBytesPerSecond = 1024;
 /// Commands and sockets wake the poll at once; this only bounds what a lost wake-up could cost.
 constexpr int kPollMs = 1000;
+/// Servers end connections that are idle for 20 s (AWS) or longer; a request on one that is just
+/// being ended would be lost.
+constexpr long kMaxIdleSeconds = 15;
+constexpr const char* kConnectionEnded = "the kept connection ended without an answer";
 
 /// An easy handle with the exchange that it works for.
 struct Slot {
@@ -26,6 +31,8 @@ struct Slot {
     curl_slist* headers = nullptr;
     std::shared_ptr<Exchange> exchange;
     std::size_t upload_offset = 0;
+    bool sent = false;      ///< the request has gone out
+    bool repeated = false;  ///< and libcurl wanted to send it again
     EventLoop* loop = nullptr;
     std::atomic<std::uint64_t>* downloaded_bytes = nullptr;
     std::atomic<std::uint64_t>* sent_bytes = nullptr;
@@ -69,7 +76,15 @@ std::size_t on_upload(char* data, std::size_t size, std::size_t count, void* use
     return *copied;
 }
 
-/// A kept connection that proves dead makes libcurl send the body once more.
+/// libcurl sends a request again by itself where a kept connection ends without an answer. It must
+/// not: what is sent again is counted, and bounded, in one place, which is not here.
+int on_request(void* user, char*, char*, int, int) noexcept {
+    auto& slot = *static_cast<Slot*>(user);
+    slot.repeated = std::exchange(slot.sent, true);
+    return slot.repeated ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+/// Called before that.
 int on_seek(void* user, curl_off_t offset, int origin) noexcept {
     auto& slot = *static_cast<Slot*>(user);
     if (origin != SEEK_SET || offset < 0 ||
@@ -145,6 +160,7 @@ void set_limits(CURL* easy, const HttpTransfersOptions& options, const HttpReque
     set(easy, CURLOPT_QUICK_EXIT, 1L);  // no wait for a resolver's thread at the end
     set(easy, CURLOPT_PATH_AS_IS, 1L);
     set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    set(easy, CURLOPT_MAXAGE_CONN, kMaxIdleSeconds);
     if (options.avoid_proxies) set(easy, CURLOPT_NOPROXY, "*");
     if (!options.ca_file.empty()) set(easy, CURLOPT_CAINFO, options.ca_file.c_str());
     if (!options.ca_path.empty()) {
@@ -160,6 +176,7 @@ void set_up(Slot& slot, const HttpTransfersOptions& options) {
     curl_slist_free_all(slot.headers);
     slot.headers = nullptr;
     slot.upload_offset = 0;
+    slot.sent = slot.repeated = false;
     slot.error[0] = '\0';
     // Without it libcurl waits a second for a "100 Continue" that some servers never send.
     slot.headers = curl_slist_append(slot.headers, "Expect:");
@@ -177,6 +194,8 @@ void set_up(Slot& slot, const HttpTransfersOptions& options) {
     set(slot.easy, CURLOPT_WRITEDATA, static_cast<void*>(&slot));
     set(slot.easy, CURLOPT_READFUNCTION, &on_upload);
     set(slot.easy, CURLOPT_READDATA, static_cast<void*>(&slot));
+    set(slot.easy, CURLOPT_PREREQFUNCTION, &on_request);
+    set(slot.easy, CURLOPT_PREREQDATA, static_cast<void*>(&slot));
     set(slot.easy, CURLOPT_SEEKFUNCTION, &on_seek);
     set(slot.easy, CURLOPT_SEEKDATA, static_cast<void*>(&slot));
     set_method(slot);
@@ -294,8 +313,9 @@ struct HttpTransfers::Impl {
             curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &user);
             const Slot& slot = *static_cast<Slot*>(user);
             const auto exchange = slot.exchange;
-            const char* const detail =
-                slot.error[0] != '\0' ? slot.error : curl_easy_strerror(code);
+            const char* const detail = slot.repeated           ? kConnectionEnded
+                                       : slot.error[0] != '\0' ? slot.error
+                                                               : curl_easy_strerror(code);
             exchange->finish(fault_of(code), detail, parse_date(exchange->date()));
             release(exchange.get());
             loop.post([exchange] { exchange->complete(); });

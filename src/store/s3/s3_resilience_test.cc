@@ -68,6 +68,23 @@ TEST_F(S3Resilience, AGetAfterWrongBytesCountsAsARetry) {
     EXPECT_EQ(store_->stats().retries, 1U);
 }
 
+TEST_F(S3Resilience, NothingBelowSendsARequestAgain) {
+    options_.max_attempts = 1;
+    reopen();
+    server_.answer([](const std::string&) { return http(200, "x", "ETag: \"0\"\r\n"); });
+    ASSERT_TRUE(get().ok());
+    // Ends the kept connection without a word.
+    server_.answer([](const std::string&) { return ScriptedServer::kHangUp; });
+    EXPECT_EQ(get().error().code, ErrorCode::kUnavailable);
+    server_.answer([](const std::string&) { return stored(); });
+    ASSERT_TRUE(put().ok());
+    server_.answer([](const std::string&) { return ScriptedServer::kHangUp; });
+    const Error error = put().error();
+    EXPECT_EQ(error.code, ErrorCode::kUnavailable);
+    EXPECT_NE(error.detail.find("ended without an answer"), std::string::npos) << error.detail;
+    EXPECT_EQ(server_.requests().size(), 4U);
+}
+
 TEST_F(S3Resilience, FailsAtOnceWhileTheCircuitIsOpen) {
     options_.max_attempts = 1;
     options_.breaker_failures = 3;

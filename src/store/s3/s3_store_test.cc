@@ -22,6 +22,18 @@ TEST_F(S3StoreTest, PutsUnderTheHashAndSignsIt) {
     EXPECT_EQ(store_->describe(), "s3 " + server_.url() + "/bucket");
 }
 
+TEST_F(S3StoreTest, NamesTheBucketInTheHostWhereItIsTold) {
+    options_.address_style = S3AddressStyle::kVirtualHost;
+    const std::string port = server_.url().substr(server_.url().rfind(':'));
+    options_.endpoint = "http://localhost" + port;  // and bucket.localhost, by RFC 6761
+    reopen();
+    server_.answer([](const std::string&) { return http(200, "x"); });
+    EXPECT_TRUE(get().ok());
+    const std::string request = server_.requests().at(0);
+    EXPECT_EQ(request.find("GET /chunks/" + key_.hex() + " HTTP/1.1\r\n"), 0U);
+    EXPECT_NE(request.find("Host: bucket.localhost" + port + "\r\n"), std::string::npos);
+}
+
 TEST_F(S3StoreTest, TriesAgainWhatMayPassAndCounts) {
     int count = 0;
     server_.answer([&](const std::string&) {

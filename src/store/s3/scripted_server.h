@@ -16,9 +16,11 @@
 namespace kollator::store::s3 {
 
 /// For tests. An HTTP server that says what the test wants: the handler gives the raw bytes of each
-/// answer. The connection ends after an answer with "Connection: close", and hangs at an empty one.
+/// answer. The connection ends after an answer with "Connection: close", and before one that is
+/// kHangUp; it hangs at an empty one.
 class ScriptedServer {
  public:
+    static constexpr const char* kHangUp = "hang up";
     using Handler = std::function<std::string(const std::string& request)>;
 
     ScriptedServer() {
@@ -93,6 +95,10 @@ class ScriptedServer {
             const std::lock_guard lock(mutex_);
             requests_.push_back(head);
             text = handler_(head);
+        }
+        if (text == kHangUp) {
+            ::shutdown(connection, SHUT_RDWR);
+            return false;
         }
         (void)::send(connection, text.data(), text.size(), MSG_NOSIGNAL);
         if (text.find("Connection: close") == std::string::npos) return true;

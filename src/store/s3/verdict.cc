@@ -14,7 +14,6 @@ struct Rule {
 constexpr Verdict kWrong{Action::kFail, ErrorCode::kInvalid};
 constexpr Verdict kBusy{Action::kRetrySlower, ErrorCode::kUnavailable};
 constexpr Verdict kAgain{Action::kRetry, ErrorCode::kUnavailable};
-constexpr Verdict kDamaged{Action::kFail, ErrorCode::kCorrupt};
 /// Bytes that did not arrive as we sent them; ours were verified, so they may arrive next time.
 constexpr Verdict kDamagedOnTheWay{Action::kRetry, ErrorCode::kCorrupt};
 
@@ -33,8 +32,8 @@ constexpr Rule kRules[] = {
     {"QuotaExceeded",
      {Action::kFail, ErrorCode::kLimit},
      "the bucket's or user's quota is used up"},
-    {"XAmzContentSHA256Mismatch", kDamaged},
-    {"BadDigest", kDamaged},
+    {"XAmzContentSHA256Mismatch", kDamagedOnTheWay},
+    {"BadDigest", kDamagedOnTheWay},
     {"IncompleteBody", kDamagedOnTheWay},
     {"SlowDown", kBusy},
     {"RequestRateLimitExceeded", kBusy},

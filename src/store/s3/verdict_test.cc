@@ -39,7 +39,7 @@ TEST(Verdict, GoesByTheCodeBeforeTheStatus) {
     EXPECT_EQ(verdict(403, "RequestTimeTooSkewed").action, Action::kCorrectClock);
     EXPECT_EQ(verdict(409, "ConditionalRequestConflict").action, Action::kRetry);
     EXPECT_EQ(verdict(400, "XAmzContentSHA256Mismatch", Method::kPut),
-              (Verdict{Action::kFail, ErrorCode::kCorrupt}));
+              (Verdict{Action::kRetry, ErrorCode::kCorrupt}));
     EXPECT_EQ(verdict(400, "IncompleteBody", Method::kPut).action, Action::kRetry);
     EXPECT_EQ(verdict(403, "QuotaExceeded").error, ErrorCode::kLimit);
 }
