@@ -53,6 +53,9 @@ check-all: check ## and the sanitizers, interoperability, and a minute for each 
 bench: build ## the tables of docs/performance.md, measured here
 	@tools/install-packages.sh bench
 	@$(MAKE) node-modules
+	@tests/support/rgw/fetch.sh >/dev/null
+	@cmake --preset release -DKOLLATOR_BENCH=ON
+	@cmake --build $(RELEASE) --target store_bench --parallel $(JOBS)
 	@for script in bench/*_bench.mjs; do \
 	    KOLLATOR_BIN=$(CURDIR)/$(KOLLATOR) node_modules/.bin/node "$$script"; \
 	done

@@ -113,18 +113,26 @@ export class Connection {
     return hash;
   }
 
-  /** Gives the chunk's bytes; throws where they do not match `hash`. */
+  /** Gives the chunk's bytes. */
   async get(hash) {
+    return (await this.timed(hash)).chunk;
+  }
+
+  /** The chunk's bytes, and how long its first ones took. */
+  async timed(hash) {
     let chunk;
     let got = 0;
+    let firstByteMs;
+    const asked = performance.now();
     const onFragment = (body) => {
+      firstByteMs ??= performance.now() - asked;
       chunk ??= Buffer.allocUnsafe(body.readUInt32BE(0));
       got += body.copy(chunk, body.readUInt32BE(4), 8);
     };
     const id = this.#nextId++;
     await this.#request(id, [chunkRequest(id, hash)], { onFragment });
     if (got !== chunk.length) throw new Error(`${got} of ${chunk.length} bytes came`);
-    return chunk;
+    return { chunk, firstByteMs };
   }
 
   /** Sends one message as it is; gives the flags and the body of the last message of its answer. */

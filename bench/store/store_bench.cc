@@ -1,11 +1,13 @@
-// How fast the S3 store moves chunks, and what it costs: GET and PUT of 5 MiB objects against
-// Ceph's gateway on this machine, with 1, 8 and 32 requests in flight.
+// How fast the S3 store moves chunks, and what it costs: GET and PUT of 5 MiB objects with 1, 8 and
+// 32 requests in flight. Run by bench/store_bench.mjs beside the AWS SDK, which says where the
+// server is:
 //
-//   cmake --preset release -DKOLLATOR_BENCH=ON && cmake --build build/release --target store_bench
-//   build/release/bench/store_bench [MiB for each line, 1000]
+//   store_bench <MiB for each line>     S3_ENDPOINT, S3_BUCKET, S3_REGION, S3_ACCESS_KEY and
+//                                       S3_SECRET_KEY in the environment
 //
-// "client CPU" is this process's alone (user and system), without the making of content and without
-// SHA-256, which the chunk service does. The gateway shares the machine: read rates as ratios.
+// Prints a line of JSON for each measurement: {"what":"GET","inFlight":8,"megabytesPerSecond":…,
+// "cpuPerGigabyte":…}. The CPU time is this process's alone (user and system), without the making
+// of content and without SHA-256, which the chunk service does.
 
 #include <fmt/core.h>
 #include <sys/resource.h>
@@ -14,13 +16,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "crypto/hash.h"
 #include "loop/event_loop.h"
 #include "loop/system_clock.h"
 #include "store/s3/s3_store.h"
-#include "tests/support/rgw.h"
 
 namespace kollator::store {
 namespace {
@@ -86,6 +88,11 @@ class Load {
     std::size_t failed_ = 0;
 };
 
+std::string variable(const char* name) {
+    const char* const value = std::getenv(name);
+    return value != nullptr ? value : "";
+}
+
 bool measure(EventLoop& loop, const char* what, std::size_t in_flight, std::size_t count,
              Load::Start start) {
     const double cpu_before = cpu_seconds();
@@ -96,23 +103,21 @@ bool measure(EventLoop& loop, const char* what, std::size_t in_flight, std::size
     }
     const double seconds = std::chrono::duration<double>(loop.now() - begin).count();
     const double bytes = static_cast<double>(count * kChunkBytes);
-    fmt::print("{:<4} {:>9} {:>10.0f} {:>18.2f}\n", what, in_flight, bytes / seconds / 1e6,
-               (cpu_seconds() - cpu_before) / (bytes / 1e9));
+    fmt::print(
+        "{{\"what\":\"{}\",\"inFlight\":{},\"megabytesPerSecond\":{:.1f},"
+        "\"cpuPerGigabyte\":{:.3f}}}\n",
+        what, in_flight, bytes / seconds / 1e6, (cpu_seconds() - cpu_before) / (bytes / 1e9));
+    std::fflush(stdout);
     return true;
 }
 
 int run(std::size_t total_bytes) {
-    auto server = testing::RgwServer::start();
-    if (!server) {
-        fmt::print(stderr, "{}\n", server.error().detail);
-        return 1;
-    }
     S3Options options;
-    options.endpoint = server->endpoint();
-    options.region = server->region();
-    options.bucket = server->bucket();
-    options.access_key = server->access_key();
-    options.secret_key = server->secret_key();
+    options.endpoint = variable("S3_ENDPOINT");
+    options.region = variable("S3_REGION");
+    options.bucket = variable("S3_BUCKET");
+    options.access_key = variable("S3_ACCESS_KEY");
+    options.secret_key = variable("S3_SECRET_KEY");
     EventLoop loop;
     SeededRandom random(1);
     auto store = make_s3_store(loop, system_clock(), random, options);
@@ -138,7 +143,6 @@ int run(std::size_t total_bytes) {
         return (*store)->get(objects[index % kObjects].key, limits, nullptr,
                              [done](const auto& result) { done(result.ok()); });
     };
-    fmt::print("{:<4} {:>9} {:>10} {:>18}\n", "", "in flight", "MB/s", "client CPU s/GB");
     for (const std::size_t in_flight : kInFlight) {
         // A PUT of what is there moves nothing that counts.
         if (!Load(loop, 8, kObjects, remove).run()) return 1;
@@ -155,6 +159,6 @@ int run(std::size_t total_bytes) {
 }  // namespace kollator::store
 
 int main(int argc, char** argv) {
-    const std::size_t mebibytes = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 1000;
+    const std::size_t mebibytes = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 500;
     return kollator::store::run(mebibytes << 20);
 }
