@@ -52,6 +52,8 @@ class Client : public std::enable_shared_from_this<Client> {
     std::vector<StoreCheck> checks() const;
     void count_upload(ObjectKind kind, std::uint64_t size_bytes);
     const Endpoint& endpoint() const { return endpoint_; }
+    /// False once it is known that the server ignores or refuses If-None-Match.
+    bool keeps_conditions() const { return conditions_ != Conditions::kMissing; }
 
  private:
     struct Request;

@@ -1,6 +1,9 @@
 // What the store does about a server that is out of order: retries within a budget, the circuit,
 // and not believing what only looks like an answer.
 
+#include <algorithm>
+
+#include "store/s3/presence_guess.h"
 #include "store/s3/s3_store_fixture.h"
 
 namespace kollator::store {
@@ -228,6 +231,79 @@ TEST_F(S3Resilience, NeverDoubtsConditionalWritesThatHaveWorked) {
     EXPECT_TRUE(put().ok());
 }
 
+class S3Presence : public S3Resilience {
+ protected:
+    S3Presence() { body_ = std::make_shared<Buffer>(s3::PresenceGuess::kMinBodyBytes); }
+    /// How many of the requests so far were of this method.
+    std::size_t sent(const std::string& method) {
+        const auto requests = server_.requests();
+        return static_cast<std::size_t>(std::count_if(
+            requests.begin(), requests.end(),
+            [&](const std::string& request) { return request.starts_with(method + " "); }));
+    }
+    std::string there(const std::string& request) {
+        if (request.starts_with("PUT")) return error(412, "PreconditionFailed");
+        return "HTTP/1.1 200 X\r\nContent-Length: " + std::to_string(body_->size()) +
+               "\r\nETag: \"0\"\r\n\r\n";
+    }
+    static std::string absent(const std::string& request) {
+        return request.starts_with("PUT") ? stored()
+                                          : "HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n";
+    }
+};
+
+TEST_F(S3Presence, ANewChunkIsOnePutAndAMissOneGet) {
+    server_.answer([](const std::string& request) {
+        return request.starts_with("PUT") ? stored() : http(200, "x");
+    });
+    for (int i = 0; i < 40; ++i) {
+        EXPECT_TRUE(put().ok());
+        EXPECT_TRUE(get().ok());
+    }
+    EXPECT_EQ(sent("PUT"), 40U);
+    EXPECT_EQ(sent("GET"), 40U);
+    EXPECT_EQ(server_.requests().size(), 80U);
+}
+
+TEST_F(S3Presence, WhatIsSentAgainIsSoonAskedForInPlace) {
+    server_.answer([this](const std::string& request) { return there(request); });
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(put().value(), PutOutcome::kAlreadyThere);
+    EXPECT_LE(sent("PUT"), 3U);
+    EXPECT_EQ(server_.requests().size(), 20U);
+    const std::size_t asked = sent("HEAD");
+    server_.answer([](const std::string& request) { return absent(request); });
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(put().value(), PutOutcome::kStored);
+    EXPECT_LE(sent("HEAD") - asked, 3U);
+}
+
+TEST_F(S3Presence, SmallBodiesAreNeverAskedFor) {
+    body_ = std::make_shared<Buffer>(s3::PresenceGuess::kMinBodyBytes - 1);
+    server_.answer([this](const std::string& request) { return there(request); });
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(put().value(), PutOutcome::kAlreadyThere);
+    EXPECT_EQ(sent("HEAD"), 0U);
+}
+
+TEST_F(S3Presence, AnObjectOfAnotherSizeIsWrittenOver) {
+    server_.answer([this](const std::string& request) { return there(request); });
+    while (sent("HEAD") == 0) EXPECT_TRUE(put().ok());
+    server_.answer([](const std::string& request) {
+        if (request.starts_with("HEAD"))
+            return std::string("HTTP/1.1 200 X\r\nContent-Length: 7\r\nETag: \"0\"\r\n\r\n");
+        EXPECT_EQ(request.find("If-None-Match"), std::string::npos);
+        return stored();
+    });
+    EXPECT_EQ(put().value(), PutOutcome::kStored);
+}
+
+TEST_F(S3Presence, AServerWithoutConditionsIsSampled) {
+    server_.answer([](const std::string& request) {
+        return request.find("If-None-Match") != std::string::npos ? error(501, "NotImplemented")
+                                                                  : absent(request);
+    });
+    for (int i = 0; i < 35; ++i) EXPECT_EQ(put().value(), PutOutcome::kStored);
+    EXPECT_EQ(sent("HEAD"), 2U);
+}
+
 TEST_F(S3Resilience, AcknowledgesNothingThatAnImpostorAccepted) {
     server_.answer([](const std::string&) { return http(200, "<html>welcome</html>"); });
     EXPECT_EQ(put().error().code, ErrorCode::kUnavailable);
@@ -239,6 +315,9 @@ TEST_F(S3Resilience, AcknowledgesNothingThatAnImpostorAccepted) {
     EXPECT_EQ(server_.requests().size(), 5U);
     server_.answer([](const std::string&) { return http(404, "<html>nothing here</html>"); });
     EXPECT_EQ(get().error().code, ErrorCode::kUnavailable);
+    server_.answer(
+        [](const std::string&) { return "HTTP/1.1 200 X\r\nContent-Length: 9\r\n\r\n"; });
+    EXPECT_EQ(stat().error().code, ErrorCode::kUnavailable);
 }
 
 TEST_F(S3Resilience, MetadataIsStoredOverWhatIsThere) {

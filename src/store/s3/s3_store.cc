@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "store/s3/client.h"
+#include "store/s3/presence_guess.h"
 #include "store/s3/responses.h"
 
 namespace kollator::store {
@@ -108,6 +109,56 @@ void list_next(const std::weak_ptr<Client>& weak, Client::Id id,
         });
 }
 
+/// A PUT under way, and the HEAD that may go before it.
+struct Upload {
+    ObjectKey key{ChunkId()};
+    SharedBuffer body;
+    std::string payload_hash;
+    bool only_if_absent = false;
+    ObjectStore::OnPut on_done;
+};
+
+void send(const std::weak_ptr<Client>& weak, Client::Id id, const std::shared_ptr<Upload>& upload,
+          const std::shared_ptr<s3::PresenceGuess>& guess) {
+    const auto client = weak.lock();
+    if (!client) return;
+    Call call;
+    call.method = Method::kPut;
+    call.key = upload->key.path();
+    call.payload_hash = upload->payload_hash;
+    call.only_if_absent = upload->only_if_absent;
+    call.body = upload->body;
+    client->start(id, std::move(call), nullptr, [weak, upload, guess](const Result<Reply>& reply) {
+        if (!reply) return upload->on_done(reply.error());
+        if (upload->only_if_absent) guess->note(reply->already_there);
+        if (reply->already_there) return upload->on_done(PutOutcome::kAlreadyThere);
+        if (const auto locked = weak.lock()) {
+            locked->count_upload(upload->key.kind, upload->body->size());
+        }
+        upload->on_done(PutOutcome::kStored);
+    });
+}
+
+/// One that is there with another size is damaged: it is written over.
+void ask_then_send(const std::weak_ptr<Client>& weak, Client::Id id,
+                   const std::shared_ptr<Upload>& upload,
+                   const std::shared_ptr<s3::PresenceGuess>& guess) {
+    const auto client = weak.lock();
+    if (!client) return;
+    Call call;
+    call.method = Method::kHead;
+    call.key = upload->key.path();
+    client->start(id, std::move(call), nullptr,
+                  [weak, id, upload, guess](const Result<Reply>& reply) {
+                      guess->note(reply.ok());
+                      if (reply && reply->response.content_length == upload->body->size()) {
+                          return upload->on_done(PutOutcome::kAlreadyThere);
+                      }
+                      if (reply) upload->only_if_absent = false;
+                      send(weak, id, upload, guess);
+                  });
+}
+
 class S3Store final : public ObjectStore {
  public:
     S3Store(std::shared_ptr<Client> client, std::string description)
@@ -142,24 +193,21 @@ class S3Store final : public ObjectStore {
 
     TransferHandle put(const ObjectKey& key, SharedBuffer body,
                        const std::array<std::uint8_t, 32>& payload_sha256, OnPut on_done) override {
-        Call call;
-        call.method = Method::kPut;
-        call.key = key.path();
-        call.payload_hash = to_hex(payload_sha256);
+        auto upload = std::make_shared<Upload>();
+        upload->key = key;
+        upload->body = std::move(body);
+        upload->payload_hash = to_hex(payload_sha256);
+        upload->on_done = std::move(on_done);
         // Two torrents may share their name and differ outside of what it covers: the last stands.
-        call.only_if_absent = key.kind == ObjectKind::kChunk;
-        const std::size_t size_bytes = body->size();
-        call.body = std::move(body);
-        return start(std::move(call), nullptr,
-                     [weak = std::weak_ptr(client_), kind = key.kind, size_bytes,
-                      on_done = std::move(on_done)](Result<Reply> reply) {
-                         if (!reply) return on_done(reply.error());
-                         if (reply->already_there) return on_done(PutOutcome::kAlreadyThere);
-                         if (const auto client = weak.lock()) {
-                             client->count_upload(kind, size_bytes);
-                         }
-                         on_done(PutOutcome::kStored);
-                     });
+        upload->only_if_absent = key.kind == ObjectKind::kChunk;
+        const Client::Id id = client_->next_id();
+        if (upload->only_if_absent &&
+            guess_->should_ask(upload->body->size(), client_->keeps_conditions())) {
+            ask_then_send(client_, id, upload, guess_);
+        } else {
+            send(client_, id, upload, guess_);
+        }
+        return std::make_unique<CallHandle>(client_, id);
     }
 
     TransferHandle stat(const ObjectKey& key, OnStat on_done) override {
@@ -219,6 +267,7 @@ class S3Store final : public ObjectStore {
     }
 
     const std::shared_ptr<Client> client_;
+    const std::shared_ptr<s3::PresenceGuess> guess_ = std::make_shared<s3::PresenceGuess>();
     const std::string description_;
 };
 

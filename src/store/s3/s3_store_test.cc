@@ -111,7 +111,7 @@ TEST_F(S3StoreTest, AHeadLearnsTheTimeFromTheDateAlone) {
     clock_.wrong_by = seconds(86'400);
     server_.answer([](const std::string& request) {
         return request.find("x-amz-date: 20150102T0304") != std::string::npos
-                   ? "HTTP/1.1 200 X\r\nContent-Length: 77\r\n\r\n"
+                   ? "HTTP/1.1 200 X\r\nContent-Length: 77\r\nETag: \"0\"\r\n\r\n"
                    : "HTTP/1.1 403 X\r\nContent-Length: 0\r\n"
                      "Date: Fri, 02 Jan 2015 03:04:05 GMT\r\n\r\n";
     });

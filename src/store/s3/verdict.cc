@@ -135,7 +135,8 @@ Verdict judge(const Attempt& attempt) {
     if (attempt.status >= 200 && attempt.status < 300) {
         // Every S3 server names the ETag of what it has stored. A 200 without one is somebody
         // else's, and to believe it would lose an acknowledged chunk.
-        const bool believed = attempt.method != Method::kPut || attempt.has_etag;
+        const bool is_promise = attempt.method == Method::kPut || attempt.method == Method::kHead;
+        const bool believed = !is_promise || attempt.has_etag;
         return believed ? Verdict{Action::kSucceed, {}} : kAgain;
     }
     if (refuses_the_condition(attempt)) {
