@@ -145,6 +145,8 @@ void DataTransportImpl::start_sctp() {
     options.max_message_bytes = kMaxMessageBytes;
     options.send_buffer_bytes = options_.send_buffer_bytes;
     options.receive_buffer_bytes = options_.receive_buffer_bytes;
+    options.max_send_buffer_bytes = options_.max_send_buffer_bytes;
+    options.max_receive_buffer_bytes = options_.max_receive_buffer_bytes;
     association_ = stack_.make(options, *this);
     association_->connect(now_);
 }

@@ -51,8 +51,11 @@ struct DataTransportOptions {
     std::uint16_t remote_sctp_port = 5000;              ///< a=sctp-port
     /// a=max-message-size, 65,536 where absent (RFC 8841 6.1); 0: the peer takes any size.
     std::size_t remote_max_message_bytes = 65536;
+    /// At first, and what they grow to where the path holds more (SctpOptions).
     std::size_t send_buffer_bytes = 256 * 1024;
+    std::size_t max_send_buffer_bytes = 4 * 1024 * 1024;
     std::size_t receive_buffer_bytes = 256 * 1024;
+    std::size_t max_receive_buffer_bytes = 4 * 1024 * 1024;
     Duration connect_timeout = std::chrono::seconds(30);  ///< from start() to connected
 };
 

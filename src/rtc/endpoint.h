@@ -52,6 +52,9 @@ struct EndpointOptions {
     std::size_t max_connections = 4096;             ///< over it accept() gives kLimit
     std::size_t send_buffer_bytes = 256 * 1024;     ///< for each association
     std::size_t receive_buffer_bytes = 256 * 1024;  ///< for each association
+    /// What the send buffers of all associations hold together, and as much again for what their
+    /// receive windows promise beyond the least (SctpStackOptions).
+    std::size_t buffer_budget_bytes = 256 * 1024 * 1024;
     Duration connect_timeout =
         std::chrono::seconds(30);  ///< from the answer to an open association
     Duration consent_timeout = std::chrono::seconds(12);  ///< silence after which a peer is gone
@@ -65,6 +68,10 @@ struct EndpointStats {
     std::uint64_t bytes_received = 0;
     std::uint64_t packets_sent = 0;
     std::uint64_t packets_received = 0;
+    std::uint64_t send_calls = 0;  ///< system calls, for packets a call
+    std::uint64_t receive_calls = 0;
+    std::uint64_t retransmitted_bytes = 0;  ///< user data that SCTP sent again
+    std::size_t buffered_bytes = 0;         ///< sent and not acknowledged, or waiting to be sent
 };
 
 struct Answer {

@@ -35,7 +35,7 @@ UdpEndpoint::UdpEndpoint(EventLoop& loop, const Clock& clock, Random& random,
       options_(std::move(options)),
       candidates_(std::move(candidates)),
       transaction_secret_(random.u32()),
-      stack_(make_usrsctp_stack()),
+      stack_(make_usrsctp_stack({options_.buffer_budget_bytes, options_.buffer_budget_bytes})),
       socket_(std::move(socket)),
       timer_(loop) {
     socket_->start(
@@ -149,6 +149,11 @@ EndpointStats UdpEndpoint::stats() const {
     stats.bytes_received = udp.bytes_received;
     stats.packets_sent = udp.datagrams_sent;
     stats.packets_received = udp.datagrams_received;
+    stats.send_calls = udp.send_calls;
+    stats.receive_calls = udp.receive_calls;
+    const SctpStats sctp = stack_->stats();
+    stats.retransmitted_bytes = sctp.retransmitted_bytes;
+    stats.buffered_bytes = sctp.buffered_bytes;
     return stats;
 }
 

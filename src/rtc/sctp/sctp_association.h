@@ -39,7 +39,12 @@ struct SctpOptions {
     std::size_t max_message_bytes = 262144;  ///< incoming, larger ones abort the association
     /// A message is taken as a whole or not at all, so the buffer is at least max_message_bytes.
     std::size_t send_buffer_bytes = 256 * 1024;
+    /// What the send buffer grows to on a path that holds more (SendWindow): 335 Mbit/s at 100 ms,
+    /// and at 50 ms twice that.
+    std::size_t max_send_buffer_bytes = 4 * 1024 * 1024;
+    /// The peer's window at least and at most; where between is a matter of the stack's budget.
     std::size_t receive_buffer_bytes = 256 * 1024;
+    std::size_t max_receive_buffer_bytes = 4 * 1024 * 1024;
 };
 
 struct SctpSendOptions {
@@ -82,6 +87,21 @@ class SctpAssociation {
     virtual void abort() = 0;
 };
 
+/// For all associations of a stack together.
+struct SctpStackOptions {
+    /// Bytes that are sent and not acknowledged, or wait to be sent. Over it an association takes a
+    /// message only when it has nothing else.
+    std::size_t send_budget_bytes = 256 * 1024 * 1024;
+    /// What receive windows promise beyond the least of each: an association gets a sixteenth of
+    /// what is left.
+    std::size_t receive_budget_bytes = 256 * 1024 * 1024;
+};
+
+struct SctpStats {
+    std::size_t buffered_bytes = 0;         ///< against send_budget_bytes
+    std::uint64_t retransmitted_bytes = 0;  ///< user data that was sent again
+};
+
 /// Makes associations and drives their timers; one for each loop. Outlives its associations.
 class SctpStack {
  public:
@@ -93,9 +113,10 @@ class SctpStack {
     /// poll()s.
     virtual void handle_timers(TimePoint now) = 0;
     virtual TimePoint next_timeout(TimePoint now) const = 0;
+    virtual SctpStats stats() const = 0;
 };
 
 /// Debian's usrsctp in its nothreads mode. Process-wide underneath: one stack at a time.
-std::unique_ptr<SctpStack> make_usrsctp_stack();
+std::unique_ptr<SctpStack> make_usrsctp_stack(const SctpStackOptions& options = {});
 
 }  // namespace kollator::rtc

@@ -33,7 +33,7 @@ void for_each_chunk(ByteSpan packet, Each each) {
 }  // namespace
 
 void SendLedger::add_message(std::size_t size_bytes) {
-    buffered_bytes_ = std::min(buffered_bytes_ + size_bytes, capacity_bytes_);
+    buffered_bytes_ += size_bytes;
     taken_bytes_ += size_bytes;
     message_ends_.push_back(taken_bytes_);
 }
@@ -44,33 +44,42 @@ void SendLedger::take_back_message(std::size_t size_bytes) {
     if (!message_ends_.empty()) message_ends_.pop_back();
 }
 
-void SendLedger::on_packet_out(ByteSpan packet) {
-    for_each_chunk(packet, [this](std::uint8_t type, ByteSpan chunk) {
+void SendLedger::on_packet_out(ByteSpan packet, TimePoint now) {
+    for_each_chunk(packet, [this, now](std::uint8_t type, ByteSpan chunk) {
         if (type != kDataType || chunk.size() < kDataHeaderBytes) return true;
         const std::uint32_t tsn = load_u32(chunk.data() + kChunkHeaderBytes);
-        if (sent_any_ && !after(tsn, highest_tsn_)) return true;
+        if (sent_any_ && !after(tsn, highest_tsn_)) {
+            retransmitted_bytes_ += chunk.size() - kDataHeaderBytes;
+            // Karn: whose acknowledgement it is could not be told.
+            if (probe_ && !after(tsn, probe_->tsn)) probe_.reset();
+            return true;
+        }
         sent_any_ = true;
         highest_tsn_ = tsn;
+        if (!probe_) probe_ = {tsn, now};
         in_flight_.push_back({tsn, static_cast<std::uint32_t>(chunk.size() - kDataHeaderBytes)});
         return true;
     });
 }
 
-bool SendLedger::on_packet_in(ByteSpan packet) {
-    std::size_t acknowledged = 0;
+SendLedger::Acknowledged SendLedger::on_packet_in(ByteSpan packet, TimePoint now) {
+    Acknowledged result;
     for_each_chunk(packet, [&](std::uint8_t type, ByteSpan chunk) {
         if (type == kDataType) return false;  // control chunks come first (RFC 9260 6.10)
         if (type != kSackType || chunk.size() < kChunkHeaderBytes + 4) return true;
         const std::uint32_t cumulative = load_u32(chunk.data() + kChunkHeaderBytes);
         while (!in_flight_.empty() && !after(in_flight_.front().tsn, cumulative)) {
-            acknowledged += in_flight_.front().size_bytes;
+            result.bytes += in_flight_.front().size_bytes;
             in_flight_.pop_front();
+        }
+        if (probe_ && !after(probe_->tsn, cumulative)) {
+            result.round_trip = now - probe_->sent;
+            probe_.reset();
         }
         return true;
     });
-    if (acknowledged == 0) return false;
-    settle(buffered_bytes_ - std::min(acknowledged, buffered_bytes_));
-    return true;
+    if (result.bytes > 0) settle(buffered_bytes_ - std::min(result.bytes, buffered_bytes_));
+    return result;
 }
 
 void SendLedger::resync(std::size_t free_bytes) {

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <optional>
 
 #include "base/bytes.h"
+#include "base/time.h"
 
 namespace kollator::rtc {
 
@@ -21,17 +24,27 @@ class SendLedger {
     void add_message(std::size_t size_bytes);
     void take_back_message(std::size_t size_bytes);
 
-    /// A packet of ours: notes its DATA chunks, but not those sent again.
-    void on_packet_out(ByteSpan packet);
-    /// A packet of the peer's: true where it has a SACK that acknowledged something. Malformed ones
-    /// are harmless.
-    bool on_packet_in(ByteSpan packet);
+    /// What a packet of the peer's told.
+    struct Acknowledged {
+        std::size_t bytes = 0;               ///< cumulatively, and not before
+        std::optional<Duration> round_trip;  ///< of a chunk that was sent once
+    };
+
+    /// A packet of ours: notes its DATA chunks; those sent again are only counted.
+    void on_packet_out(ByteSpan packet, TimePoint now);
+    /// A packet of the peer's. Malformed ones are harmless.
+    Acknowledged on_packet_in(ByteSpan packet, TimePoint now);
     /// What usrsctp itself says is free.
     void resync(std::size_t free_bytes);
 
     std::size_t capacity_bytes() const { return capacity_bytes_; }
+    /// The buffer has another size now. What is in it may be more for a while.
+    void set_capacity(std::size_t capacity_bytes) { capacity_bytes_ = capacity_bytes; }
     std::size_t buffered_bytes() const { return buffered_bytes_; }
-    std::size_t free_bytes() const { return capacity_bytes_ - buffered_bytes_; }
+    std::size_t free_bytes() const {
+        return capacity_bytes_ - std::min(buffered_bytes_, capacity_bytes_);
+    }
+    std::uint64_t retransmitted_bytes() const { return retransmitted_bytes_; }
     /// Messages that are not acknowledged as a whole. Approximate where streams overtake each
     /// other.
     std::size_t buffered_messages() const { return message_ends_.size(); }
@@ -44,11 +57,19 @@ class SendLedger {
 
     void settle(std::size_t buffered_bytes);
 
-    const std::size_t capacity_bytes_;
+    /// One chunk at a time, whose way is timed.
+    struct Probe {
+        std::uint32_t tsn;
+        TimePoint sent;
+    };
+
+    std::size_t capacity_bytes_;
     std::size_t buffered_bytes_ = 0;
     std::uint64_t taken_bytes_ = 0;           ///< by all messages so far
     std::deque<std::uint64_t> message_ends_;  ///< what taken_bytes_ was after each
     std::deque<SentChunk> in_flight_;         ///< in TSN order
+    std::optional<Probe> probe_;
+    std::uint64_t retransmitted_bytes_ = 0;
     bool sent_any_ = false;
     std::uint32_t highest_tsn_ = 0;  ///< sent so far
 };

@@ -33,6 +33,9 @@ sockaddr_conn address_of(void* handle, std::uint16_t port) {
     return address;
 }
 
+/// More than usrsctp counts; and not over 2^31, since it keeps it as seconds.
+constexpr std::uint32_t kEndlessRetransmissions = 0x7fffffff;
+
 /// A queued message costs some 500 bytes beside its payload: tiny ones may hold 2 MB at most.
 /// (usrsctp counts only those that it has already cut into chunks.)
 constexpr std::size_t kMaxQueuedMessages = 4096;
@@ -49,7 +52,14 @@ UsrsctpAssociation::UsrsctpAssociation(UsrsctpStack& stack, const SctpOptions& o
     : stack_(stack),
       options_(options),
       observer_(observer),
-      ledger_(std::max(options.send_buffer_bytes, options.max_message_bytes)) {
+      ledger_(std::max(options.send_buffer_bytes, options.max_message_bytes)),
+      window_(ledger_.capacity_bytes(), options.max_send_buffer_bytes) {
+    // usrsctp delivers a message in parts from half of the receive buffer on, and then mixes up
+    // unordered ones. So that every message within the limit comes in one piece (and no join copies
+    // it), the buffer holds two: as much memory as one and an accumulator would take.
+    least_window_bytes_ =
+        std::max(options.receive_buffer_bytes, 2 * (options.max_message_bytes + 1));
+    window_bytes_ = stack_.take_window(least_window_bytes_, options.max_receive_buffer_bytes);
     stack_.add_association();
 }
 
@@ -58,6 +68,8 @@ UsrsctpAssociation::~UsrsctpAssociation() {
     must_close_ = false;
     close_socket();
     update_busy();
+    stack_.change_buffered(accounted_bytes_, 0);
+    stack_.give_back_window(least_window_bytes_, window_bytes_);
     stack_.remove_association();
 }
 
@@ -115,11 +127,7 @@ bool UsrsctpAssociation::configure() {
     resets.assoc_id = SCTP_ALL_ASSOC;
     resets.assoc_value = SCTP_ENABLE_RESET_STREAM_REQ;
 
-    // usrsctp delivers a message in parts from half of the receive buffer on, and then mixes up
-    // unordered ones. So that every message within the limit comes in one piece (and no join copies
-    // it), the buffer holds two: as much memory as one and an accumulator would take.
     const std::size_t whole = options_.max_message_bytes + 1;
-    const std::size_t receive_bytes = std::max(options_.receive_buffer_bytes, 2 * whole);
 
     sctp_assocparams patience{};
     patience.sasoc_asocmaxrxt = kMaxRetransmissions;
@@ -130,7 +138,7 @@ bool UsrsctpAssociation::configure() {
     }
     return set_option(SOL_SOCKET, SO_LINGER, abort_on_close) &&
            set_option(SOL_SOCKET, SO_SNDBUF, as_int(ledger_.capacity_bytes())) &&
-           set_option(SOL_SOCKET, SO_RCVBUF, as_int(receive_bytes)) &&
+           set_option(SOL_SOCKET, SO_RCVBUF, as_int(window_bytes_)) &&
            set_option(IPPROTO_SCTP, SCTP_PARTIAL_DELIVERY_POINT, as_int(whole)) &&
            set_option(IPPROTO_SCTP, SCTP_NODELAY, on) &&
            set_option(IPPROTO_SCTP, SCTP_INITMSG, streams) &&
@@ -196,7 +204,9 @@ void UsrsctpAssociation::update_busy() {
 
 void UsrsctpAssociation::on_output(MutableByteSpan packet) {
     write_sctp_checksum(packet);
-    ledger_.on_packet_out(packet);
+    const std::uint64_t retransmitted = ledger_.retransmitted_bytes();
+    ledger_.on_packet_out(packet, stack_.latest());
+    stack_.add_retransmitted(ledger_.retransmitted_bytes() - retransmitted);
     // While the destructor runs, the observer may be half gone; abort() still has its say.
     if (state_ != State::kClosed || must_close_) observer_.on_sctp_packet(packet);
 }
@@ -206,13 +216,15 @@ void UsrsctpAssociation::handle_packet(ByteSpan packet, TimePoint now) {
     stack_.note_activity(now);
     // usrsctp takes what it delivered as read, and opens the window again. An owner that feeds
     // without poll() is stopped here: the peer sends again what is dropped.
-    if (inbox_bytes_ > options_.receive_buffer_bytes + options_.max_message_bytes) return;
+    if (inbox_bytes_ > window_bytes_ + options_.max_message_bytes) return;
     // Before usrsctp sees it: its own word, where it gives one, is the last.
-    const bool acknowledged = ledger_.on_packet_in(packet);
+    const SendLedger::Acknowledged acknowledged = ledger_.on_packet_in(packet, now);
+    if (acknowledged.bytes > 0) grow(acknowledged, now);
     in_input_ = true;
     usrsctp_conninput(handle_, packet.data(), packet.size(), 0);
     in_input_ = false;
-    if (acknowledged) check_space();
+    if (acknowledged.bytes > 0) check_space();
+    account();
     if (must_close_) close_socket();
     update_busy();
 }
@@ -242,81 +254,28 @@ void UsrsctpAssociation::on_send_space(std::size_t free_bytes) {
 void UsrsctpAssociation::check_space() {
     if (!awaits_space_ || state_ != State::kConnected) return;
     const std::size_t needed = std::max(ledger_.capacity_bytes() / 2, wanted_bytes_);
-    space_came_ =
-        ledger_.free_bytes() >= needed && ledger_.buffered_messages() <= kMaxQueuedMessages / 2;
+    space_came_ = has_room(needed) && ledger_.buffered_messages() <= kMaxQueuedMessages / 2;
 }
 
-// ---------------------------------------------------------------------------------------------
-// Notifications
+bool UsrsctpAssociation::has_room(std::size_t size_bytes) const {
+    // Who has something in flight is told by its acknowledgement when there is room again; who has
+    // nothing could wait for ever, and is let through.
+    if (stack_.over_budget() && ledger_.buffered_bytes() > 0) return false;
+    return ledger_.free_bytes() >= size_bytes;
+}
 
-void UsrsctpAssociation::on_notification(ByteSpan notification) {
-    sctp_notification::sctp_tlv header{};
-    if (notification.size() < sizeof(header)) return;
-    std::memcpy(&header, notification.data(), sizeof(header));
-    switch (header.sn_type) {
-        case SCTP_ASSOC_CHANGE:
-            on_association_change(notification);
-            break;
-        case SCTP_STREAM_RESET_EVENT:
-            on_stream_reset_event(notification);
-            break;
-        default:
-            break;
+void UsrsctpAssociation::grow(const SendLedger::Acknowledged& acknowledged, TimePoint now) {
+    if (awaits_space_) window_.on_limited();
+    window_.on_acknowledged(now, acknowledged.bytes, acknowledged.round_trip);
+    if (window_.bytes() <= ledger_.capacity_bytes() || socket_ == nullptr) return;
+    if (set_option(SOL_SOCKET, SO_SNDBUF, as_int(window_.bytes()))) {
+        ledger_.set_capacity(window_.bytes());
     }
 }
 
-void UsrsctpAssociation::on_association_change(ByteSpan notification) {
-    sctp_assoc_change change{};
-    if (notification.size() < sizeof(change)) return;
-    std::memcpy(&change, notification.data(), sizeof(change));
-    switch (change.sac_state) {
-        case SCTP_COMM_UP:
-            if (state_ != State::kConnecting) return;
-            state_ = State::kConnected;
-            outgoing_streams_ = change.sac_outbound_streams;
-            push(EventKind::kConnected, 0);
-            break;
-        case SCTP_RESTART:
-            // A peer that lost its state has lost its channels, too.
-            lose("peer restarted the association");
-            break;
-        case SCTP_SHUTDOWN_COMP:
-            lose("peer closed");
-            break;
-        case SCTP_CANT_STR_ASSOC:
-            lose("sctp could not be set up");
-            break;
-        case SCTP_COMM_LOST:
-            lose(in_input_ ? "peer closed" : "sctp timed out");
-            break;
-        default:
-            break;
-    }
-}
-
-void UsrsctpAssociation::on_stream_reset_event(ByteSpan notification) {
-    sctp_stream_reset_event event{};
-    constexpr std::size_t kListOffset = offsetof(sctp_stream_reset_event, strreset_stream_list);
-    if (notification.size() < kListOffset) return;
-    std::memcpy(&event, notification.data(), kListOffset);
-    const bool incoming = (event.strreset_flags & SCTP_STREAM_RESET_INCOMING_SSN) != 0;
-    const bool refused =
-        (event.strreset_flags & (SCTP_STREAM_RESET_DENIED | SCTP_STREAM_RESET_FAILED)) != 0;
-    if (incoming && refused) return;
-    // A refused reset of ours counts as done: the peer knows nothing of the stream.
-    const EventKind kind = incoming ? EventKind::kReset : EventKind::kResetDone;
-
-    const std::size_t count = (notification.size() - kListOffset) / sizeof(std::uint16_t);
-    for (std::size_t i = 0; i < count; ++i) {
-        std::uint16_t stream;
-        std::memcpy(&stream, notification.data() + kListOffset + i * sizeof(stream),
-                    sizeof(stream));
-        push(kind, stream);
-        if (!incoming && resets_in_flight_ > 0) --resets_in_flight_;
-    }
-    if (count > 0 || !incoming) return;
-    // RFC 6525 4.1: no list means all of them.
-    for (std::uint16_t stream = 0; stream < options_.max_streams; ++stream) push(kind, stream);
+void UsrsctpAssociation::account() {
+    stack_.change_buffered(accounted_bytes_, ledger_.buffered_bytes());
+    accounted_bytes_ = ledger_.buffered_bytes();
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -372,7 +331,7 @@ std::size_t UsrsctpAssociation::buffered_bytes() const {
 }
 
 std::size_t UsrsctpAssociation::writable_bytes() const {
-    return state_ == State::kConnected ? ledger_.free_bytes() : 0;
+    return state_ == State::kConnected && has_room(0) ? ledger_.free_bytes() : 0;
 }
 
 Status UsrsctpAssociation::send(const SctpSendOptions& options, ByteSpan head, ByteSpan body) {
@@ -384,7 +343,7 @@ Status UsrsctpAssociation::send(const SctpSendOptions& options, ByteSpan head, B
         return make_error(ErrorCode::kInvalid, "sctp: no such message or stream");
     }
     Status status;
-    if (size > ledger_.free_bytes() || ledger_.buffered_messages() >= kMaxQueuedMessages) {
+    if (!has_room(size) || ledger_.buffered_messages() >= kMaxQueuedMessages) {
         status = make_error(ErrorCode::kLimit, "sctp: the send buffer is full");
     } else if (head.empty() || body.empty()) {
         status = send_joined(options, head.empty() ? body : head);
@@ -400,9 +359,32 @@ Status UsrsctpAssociation::send(const SctpSendOptions& options, ByteSpan head, B
         awaits_space_ = true;
         wanted_bytes_ = std::max(wanted_bytes_, size);
     }
+    account();
     update_busy();
     return status;
 }
+
+namespace {
+
+void set_reliability(const SctpSendOptions& options, sctp_sendv_spa& info) {
+    info.sendv_flags |= SCTP_SEND_PRINFO_VALID;
+    if (options.max_lifetime_ms >= 0 && options.max_retransmits < 0) {
+        info.sendv_prinfo.pr_policy = SCTP_PR_SCTP_TTL;
+        info.sendv_prinfo.pr_value = static_cast<std::uint32_t>(options.max_lifetime_ms);
+        return;
+    }
+    // Reliable messages are sent again without end, too, and not by saying nothing: usrsctp 0.9.5
+    // has a fast way for SACKs when nothing in its queue is partially reliable, and there it never
+    // restarts T3-rtx (RFC 9260 6.3.2, R3: "Whenever a SACK chunk is received that acknowledges the
+    // DATA chunk with the earliest outstanding TSN ... restart the T3-rtx timer"). On a path of 50
+    // ms it expired every 400 ms with nothing lost, and the congestion window began anew.
+    info.sendv_prinfo.pr_policy = SCTP_PR_SCTP_RTX;
+    info.sendv_prinfo.pr_value = options.max_retransmits >= 0
+                                     ? static_cast<std::uint32_t>(options.max_retransmits)
+                                     : kEndlessRetransmissions;
+}
+
+}  // namespace
 
 Status UsrsctpAssociation::send_joined(const SctpSendOptions& options, ByteSpan message) {
     sctp_sendv_spa info{};
@@ -410,13 +392,7 @@ Status UsrsctpAssociation::send_joined(const SctpSendOptions& options, ByteSpan 
     info.sendv_sndinfo.snd_sid = options.stream;
     info.sendv_sndinfo.snd_ppid = htonl(options.ppid);
     if (!options.ordered) info.sendv_sndinfo.snd_flags = SCTP_UNORDERED;
-    if (options.max_retransmits >= 0 || options.max_lifetime_ms >= 0) {
-        const bool by_count = options.max_retransmits >= 0;
-        info.sendv_flags |= SCTP_SEND_PRINFO_VALID;
-        info.sendv_prinfo.pr_policy = by_count ? SCTP_PR_SCTP_RTX : SCTP_PR_SCTP_TTL;
-        info.sendv_prinfo.pr_value = static_cast<std::uint32_t>(by_count ? options.max_retransmits
-                                                                         : options.max_lifetime_ms);
-    }
+    set_reliability(options, info);
     ledger_.add_message(message.size());
     const ssize_t sent = usrsctp_sendv(socket_, message.data(), message.size(), nullptr, 0, &info,
                                        sizeof(info), SCTP_SENDV_SPA, 0);

@@ -7,6 +7,7 @@
 
 #include "rtc/sctp/sctp_association.h"
 #include "rtc/sctp/send_ledger.h"
+#include "rtc/sctp/send_window.h"
 
 struct socket;  // usrsctp's own
 
@@ -89,6 +90,11 @@ class UsrsctpAssociation final : public SctpAssociation {
     /// Whether there is now the room that send() had not.
     void check_space();
     void update_busy();
+    /// Tells the stack what is buffered here now.
+    void account();
+    /// Follows the path: a larger send buffer where it holds more.
+    void grow(const SendLedger::Acknowledged& acknowledged, TimePoint now);
+    bool has_room(std::size_t size_bytes) const;
 
     UsrsctpStack& stack_;
     const SctpOptions options_;
@@ -106,6 +112,10 @@ class UsrsctpAssociation final : public SctpAssociation {
     std::string close_reason_;
     std::uint16_t outgoing_streams_ = 0;
     SendLedger ledger_;
+    SendWindow window_;
+    std::size_t accounted_bytes_ = 0;  ///< what the stack was told of ledger_
+    std::size_t least_window_bytes_ = 0;
+    std::size_t window_bytes_ = 0;  ///< what the peer may send unread
     std::size_t wanted_bytes_ = 0;  ///< size of the message that was refused
 
     std::vector<Event> inbox_;

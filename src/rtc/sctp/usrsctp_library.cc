@@ -23,6 +23,14 @@ constexpr std::uint32_t kRtoMaxMs = 10'000;
 /// RFC 9260 6.2: "SHOULD be 200 ms"; a tenth, since window updates of ours drive the peer.
 constexpr std::uint32_t kDelayedSackMs = 20;
 
+/// RFC 3649: as the standard one up to 38 segments, and beyond that quicker back after a loss. (At
+/// 50 ms and one loss in 1,000 it carried 2 to 5 times as much.)
+constexpr std::uint32_t kCongestionControl = SCTP_CC_HSTCP;
+/// No limit. With one, usrsctp takes the congestion window down to what is in flight and the limit
+/// whenever it finds them apart, which batches of SACKs do all the time; and the initial window is
+/// never over it.
+constexpr std::uint32_t kMaxBurst = 0;
+
 struct Registry {
     std::unordered_map<std::uintptr_t, UsrsctpAssociation*> by_handle;
     std::uintptr_t last = 0;
@@ -88,6 +96,8 @@ void start_library() {
     // No ABORT in answer to packets of an association that is gone.
     usrsctp_sysctl_set_sctp_blackhole(2);
     usrsctp_sysctl_set_sctp_max_chunks_on_queue(kMaxChunksOnQueue);
+    usrsctp_sysctl_set_sctp_default_cc_module(kCongestionControl);
+    usrsctp_sysctl_set_sctp_max_burst_default(kMaxBurst);
     usrsctp_sysctl_set_sctp_initial_cwnd(kInitialWindowSegments);
     usrsctp_sysctl_set_sctp_rto_min_default(kRtoMinMs);
     usrsctp_sysctl_set_sctp_rto_initial_default(kRtoInitialMs);

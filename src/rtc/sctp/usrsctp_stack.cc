@@ -2,6 +2,7 @@
 
 #include <usrsctp.h>
 
+#include <algorithm>
 #include <chrono>
 #include <limits>
 
@@ -25,11 +26,14 @@ constexpr milliseconds kEmptyTick{1000};
 /// A longer gap (a machine that slept) is one tick of this, not a storm of expired timers at once.
 constexpr milliseconds kLongestTick{60'000};
 
+/// The share of what is left of the receive budget that one association gets.
+constexpr std::size_t kWindowShare = 16;
+
 bool stack_exists = false;  // usrsctp's state is the process's: one loop drives it
 
 }  // namespace
 
-UsrsctpStack::UsrsctpStack() {
+UsrsctpStack::UsrsctpStack(const SctpStackOptions& options) : options_(options) {
     KOLLATOR_CHECK(!stack_exists);
     stack_exists = true;
     init_usrsctp();
@@ -47,6 +51,7 @@ std::unique_ptr<SctpAssociation> UsrsctpStack::make(const SctpOptions& options,
 
 void UsrsctpStack::handle_timers(TimePoint now) {
     if (!last_tick_) last_tick_ = now;
+    latest_ = now;
     const auto elapsed = std::chrono::duration_cast<milliseconds>(now - *last_tick_);
     if (elapsed.count() <= 0) return;
     *last_tick_ += elapsed;  // the rest of the millisecond counts next time
@@ -64,8 +69,20 @@ TimePoint UsrsctpStack::next_timeout(TimePoint now) const {
     return *last_tick_ + (busy_ > 0 || lately ? kBusyTick : kIdleTick);
 }
 
-std::unique_ptr<SctpStack> make_usrsctp_stack() {
-    return std::make_unique<UsrsctpStack>();
+std::size_t UsrsctpStack::take_window(std::size_t least, std::size_t most) {
+    const std::size_t left =
+        options_.receive_budget_bytes - std::min(promised_bytes_, options_.receive_budget_bytes);
+    const std::size_t taken = std::clamp(left / kWindowShare, least, std::max(least, most));
+    promised_bytes_ += taken - least;
+    return taken;
+}
+
+void UsrsctpStack::give_back_window(std::size_t least, std::size_t taken) {
+    promised_bytes_ -= taken - least;
+}
+
+std::unique_ptr<SctpStack> make_usrsctp_stack(const SctpStackOptions& options) {
+    return std::make_unique<UsrsctpStack>(options);
 }
 
 }  // namespace kollator::rtc

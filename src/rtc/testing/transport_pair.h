@@ -113,7 +113,8 @@ class TransportEnd : public DataTransportSink, public DataTransportObserver {
 /// Two data transports back to back. Time moves only by step() and run_until().
 class TransportPair {
  public:
-    explicit TransportPair(std::uint64_t seed = 1) : stack(make_usrsctp_stack()), random_(seed) {
+    explicit TransportPair(std::uint64_t seed = 1, const SctpStackOptions& options = {})
+        : stack(make_usrsctp_stack(options)), random_(seed) {
         client.options.role = DtlsRole::kClient;
         server.options.role = DtlsRole::kServer;
         client.options.remote_fingerprint = server.certificate.fingerprint();
@@ -221,8 +222,7 @@ class TransportPair {
         }
     }
 
-    // A bound, since two ends that answer each other at once need not come to rest.
-    void settle(int rounds = 64) {
+    void settle(int rounds = 64) {  // a bound: two ends may answer each other for ever
         for (int round = 0; round < rounds; ++round) {
             collect(client, server);
             collect(server, client);
