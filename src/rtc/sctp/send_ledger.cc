@@ -57,6 +57,7 @@ void SendLedger::on_packet_out(ByteSpan packet, TimePoint now) {
         sent_any_ = true;
         highest_tsn_ = tsn;
         if (!probe_) probe_ = {tsn, now};
+        in_flight_bytes_ += chunk.size() - kDataHeaderBytes;
         in_flight_.push_back({tsn, static_cast<std::uint32_t>(chunk.size() - kDataHeaderBytes)});
         return true;
     });
@@ -70,6 +71,7 @@ SendLedger::Acknowledged SendLedger::on_packet_in(ByteSpan packet, TimePoint now
         const std::uint32_t cumulative = load_u32(chunk.data() + kChunkHeaderBytes);
         while (!in_flight_.empty() && !after(in_flight_.front().tsn, cumulative)) {
             result.bytes += in_flight_.front().size_bytes;
+            in_flight_bytes_ -= in_flight_.front().size_bytes;
             in_flight_.pop_front();
         }
         if (probe_ && !after(probe_->tsn, cumulative)) {

@@ -44,6 +44,8 @@ class SendLedger {
     std::size_t free_bytes() const {
         return capacity_bytes_ - std::min(buffered_bytes_, capacity_bytes_);
     }
+    /// Sent and not cumulatively acknowledged.
+    std::size_t in_flight_bytes() const { return in_flight_bytes_; }
     std::uint64_t retransmitted_bytes() const { return retransmitted_bytes_; }
     /// Messages that are not acknowledged as a whole. Approximate where streams overtake each
     /// other.
@@ -68,6 +70,7 @@ class SendLedger {
     std::uint64_t taken_bytes_ = 0;           ///< by all messages so far
     std::deque<std::uint64_t> message_ends_;  ///< what taken_bytes_ was after each
     std::deque<SentChunk> in_flight_;         ///< in TSN order
+    std::size_t in_flight_bytes_ = 0;
     std::optional<Probe> probe_;
     std::uint64_t retransmitted_bytes_ = 0;
     bool sent_any_ = false;

@@ -52,6 +52,7 @@ TEST(SendLedger, WhatIsSentIsBufferedUntilItIsAcknowledged) {
     EXPECT_EQ(ledger.on_packet_in(sack_packet(6), kNow).bytes, 0U);
     EXPECT_GT(ledger.on_packet_in(sack_packet(7), kNow).bytes, 0U);
     EXPECT_EQ(ledger.buffered_bytes(), 1000U);
+    EXPECT_EQ(ledger.in_flight_bytes(), 1000U);
     EXPECT_EQ(ledger.buffered_messages(), 1U);
     EXPECT_EQ(ledger.on_packet_in(sack_packet(7), kNow).bytes, 0U);
     EXPECT_GT(ledger.on_packet_in(sack_packet(8), kNow).bytes, 0U);

@@ -206,7 +206,10 @@ void UsrsctpAssociation::on_output(MutableByteSpan packet) {
     write_sctp_checksum(packet);
     const std::uint64_t retransmitted = ledger_.retransmitted_bytes();
     ledger_.on_packet_out(packet, stack_.latest());
-    stack_.add_retransmitted(ledger_.retransmitted_bytes() - retransmitted);
+    if (ledger_.retransmitted_bytes() > retransmitted) {
+        stack_.add_retransmitted(ledger_.retransmitted_bytes() - retransmitted);
+        flight_cap_.on_loss(ledger_.in_flight_bytes());
+    }
     // While the destructor runs, the observer may be half gone; abort() still has its say.
     if (state_ != State::kClosed || must_close_) observer_.on_sctp_packet(packet);
 }
@@ -267,10 +270,20 @@ bool UsrsctpAssociation::has_room(std::size_t size_bytes) const {
 void UsrsctpAssociation::grow(const SendLedger::Acknowledged& acknowledged, TimePoint now) {
     if (awaits_space_) window_.on_limited();
     window_.on_acknowledged(now, acknowledged.bytes, acknowledged.round_trip);
+    flight_cap_.on_acknowledged(acknowledged.bytes, window_.shortest_round_trip());
+    apply_flight_cap();
     if (window_.bytes() <= ledger_.capacity_bytes() || socket_ == nullptr) return;
     if (set_option(SOL_SOCKET, SO_SNDBUF, as_int(window_.bytes()))) {
         ledger_.set_capacity(window_.bytes());
     }
+}
+
+void UsrsctpAssociation::apply_flight_cap() {
+    const std::size_t cap = flight_cap_.bytes();
+    if (cap == applied_cap_bytes_ || socket_ == nullptr) return;
+    sctp_assoc_value most{};
+    most.assoc_value = static_cast<std::uint32_t>(cap);
+    if (set_option(IPPROTO_SCTP, SCTP_MAX_CWND, most)) applied_cap_bytes_ = cap;
 }
 
 void UsrsctpAssociation::account() {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "rtc/sctp/flight_cap.h"
 #include "rtc/sctp/sctp_association.h"
 #include "rtc/sctp/send_ledger.h"
 #include "rtc/sctp/send_window.h"
@@ -94,6 +95,7 @@ class UsrsctpAssociation final : public SctpAssociation {
     void account();
     /// Follows the path: a larger send buffer where it holds more.
     void grow(const SendLedger::Acknowledged& acknowledged, TimePoint now);
+    void apply_flight_cap();
     bool has_room(std::size_t size_bytes) const;
 
     UsrsctpStack& stack_;
@@ -113,7 +115,9 @@ class UsrsctpAssociation final : public SctpAssociation {
     std::uint16_t outgoing_streams_ = 0;
     SendLedger ledger_;
     SendWindow window_;
-    std::size_t accounted_bytes_ = 0;  ///< what the stack was told of ledger_
+    FlightCap flight_cap_;
+    std::size_t applied_cap_bytes_ = 0;  ///< what usrsctp was told of it
+    std::size_t accounted_bytes_ = 0;    ///< what the stack was told of ledger_
     std::size_t least_window_bytes_ = 0;
     std::size_t window_bytes_ = 0;  ///< what the peer may send unread
     std::size_t wanted_bytes_ = 0;  ///< size of the message that was refused
