@@ -20,7 +20,7 @@ constexpr std::size_t kIdRandomBytes = 6;
 }  // namespace
 
 Result<DataDir> DataDir::open(FileSystem& fs, const std::filesystem::path& path) {
-    if (auto status = fs.make_directories(path); !status) return status.error();
+    if (auto status = make_directories_durably(fs, path); !status) return status.error();
     const auto lock_path = path / "lock";
     const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (lock < 0) {

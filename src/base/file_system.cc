@@ -1,5 +1,7 @@
 #include "base/file_system.h"
 
+#include <vector>
+
 namespace kollator {
 namespace {
 
@@ -12,6 +14,23 @@ Status write_and_sync(FileSystem& fs, const std::filesystem::path& path, ByteSpa
 }
 
 }  // namespace
+
+Status make_directories_durably(FileSystem& fs, const std::filesystem::path& path) {
+    const auto sync_name_of = [&fs](const std::filesystem::path& folder) {
+        const auto parent = folder.parent_path();
+        return fs.sync_directory(parent.empty() ? "." : parent);
+    };
+    std::vector<std::filesystem::path> missing;
+    for (auto at = path; at.has_relative_path() && !fs.info(at); at = at.parent_path()) {
+        missing.push_back(at);
+    }
+    if (auto status = fs.make_directories(path); !status) return status;
+    if (missing.empty()) (void)sync_name_of(path);
+    for (const auto& folder : missing) {
+        if (auto status = sync_name_of(folder); !status) return status;
+    }
+    return {};
+}
 
 Result<Bytes> read_file(FileSystem& fs, const std::filesystem::path& path, std::size_t max_bytes) {
     auto file = fs.open_read(path);

@@ -77,6 +77,11 @@ class FileSystem {
 /// The machine's own file system. Lives for ever, thread-safe.
 FileSystem& posix_file_system();
 
+/// Makes `path` and what is missing above it; no power cut takes the names of those away after it.
+/// That of `path` is synced even where it was there, as far as its parent may be opened: whoever
+/// made it may have died before its fsync.
+Status make_directories_durably(FileSystem& fs, const std::filesystem::path& path);
+
 /// Whole small files (configuration, keys, snapshots), for start-up and job threads. kLimit where
 /// the file is larger than `max_bytes`.
 Result<Bytes> read_file(FileSystem& fs, const std::filesystem::path& path, std::size_t max_bytes);

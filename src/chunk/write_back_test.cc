@@ -140,6 +140,8 @@ TEST_F(WriteBackTest, WhatTheDiskLostIsNeverCalledStored) {
     ASSERT_TRUE(store(id, bytes).ok());
     auto taker = take(id, bytes);
     ASSERT_TRUE(wait([&] { return taker->finished; }));
+    // It has been tried once, and waits.
+    ASSERT_TRUE(wait([&] { return journal_->journal_stats().failures == 1; }));
     for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "journal")) {
         if (entry.is_regular_file()) std::filesystem::resize_file(entry.path(), 100);
     }

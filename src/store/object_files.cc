@@ -179,6 +179,8 @@ Status ObjectFiles::sync_folder(const ObjectKey& key) {
 /// True where an object of this size is there and its name is durable: another process may have
 /// renamed it a moment ago, or died between its rename and its fsync.
 Result<bool> ObjectFiles::already_there(const ObjectKey& key, std::size_t size_bytes) {
+    // Metadata of one name and size may differ outside of its info dictionary; the last one stands.
+    if (key.kind == ObjectKind::kTorrent) return false;
     {
         const std::lock_guard lock(mutex_);
         if (suspect_folders_.test(index_of(key))) return false;

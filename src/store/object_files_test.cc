@@ -157,6 +157,13 @@ TEST_F(ObjectFilesTest, KeepsChunksAndTorrentsApart) {
     EXPECT_EQ(bytes_of(get(files_, torrent).value()), bytes);
 }
 
+TEST_F(ObjectFilesTest, TheLastMetadataOfANameStandsThoughItsSizeIsTheSame) {
+    const ObjectKey torrent{MetadataId(crypto::sha256(content(1, 10)))};
+    ASSERT_EQ(files_.put(torrent, content(2, 10), "a").value(), PutOutcome::kStored);
+    ASSERT_EQ(files_.put(torrent, content(3, 10), "b").value(), PutOutcome::kStored);
+    EXPECT_EQ(bytes_of(get(files_, torrent).value()), content(3, 10));
+}
+
 TEST_F(ObjectFilesTest, ReadsRangesAndRefusesWhatIsOutside) {
     const Bytes bytes = content(3, 1000);
     const ObjectKey key = key_of(bytes);

@@ -26,23 +26,6 @@ Error write_error(const Error& error) {
     return make_error(ErrorCode::kUnavailable, error.detail);
 }
 
-/// The folder's own name, and those of the folders above that had to be made, are durable after it.
-Status make_durable_folder(FileSystem& fs, const std::filesystem::path& path) {
-    std::vector<std::filesystem::path> made;
-    for (auto at = path; at.has_relative_path() && !fs.info(at); at = at.parent_path()) {
-        made.push_back(at);
-    }
-    if (auto status = fs.make_directories(path); !status) return write_error(status.error());
-    // Even where it was there: the process that made it may have died before its fsync.
-    if (made.empty()) made.push_back(path);
-    for (const auto& folder : made) {
-        if (auto status = fs.sync_directory(folder.parent_path()); !status) {
-            return write_error(status.error());
-        }
-    }
-    return {};
-}
-
 Result<std::vector<std::string>> names_in(FileSystem& fs, const std::filesystem::path& folder) {
     std::vector<std::string> names;
     const auto status = fs.list(folder, [&](const std::string& name) {
@@ -82,7 +65,9 @@ std::optional<JournalName> JournalName::parse(std::string_view text) {
 Result<JournalScan> JournalFiles::open() {
     const auto temporary = root_ / kTemporaryFolder;
     for (const auto& folder : {root_, temporary}) {
-        if (auto status = make_durable_folder(fs_, folder); !status) return status.error();
+        if (auto status = make_directories_durably(fs_, folder); !status) {
+            return write_error(status.error());
+        }
     }
     const auto unfinished = names_in(fs_, temporary);
     if (!unfinished) return unfinished.error();

@@ -72,6 +72,7 @@ class JournaledStore final : public ObjectStore {
     std::vector<ListEntry> list_pending(ObjectKind kind, const std::array<std::uint8_t, 32>& after,
                                         std::size_t limit) const override;
     StoreStats stats() const override { return below_.stats(); }
+    std::vector<StoreCheck> checks() const override { return below_.checks(); }
     std::string describe() const override { return below_.describe(); }
 
     JournalStats journal_stats() const;
