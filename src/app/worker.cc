@@ -140,6 +140,7 @@ class Worker::Parts {
     }
 
     Status try_ports() {
+        endpoint_.reset();  // of an attempt before: there is one SCTP stack in a process
         rtc::EndpointOptions udp;
         udp.bind_address = config_.host;
         udp.port = config_.port;

@@ -6,18 +6,18 @@
 // folder; half of each under either write policy.
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, test } from "node:test";
 
 import { cleanup } from "node-datachannel";
 
 import { Connection } from "../../bench/load/client.mjs";
 import { startRgw } from "../support/rgw.mjs";
+import { PATIENCE_MS, Worker, within } from "./worker.mjs";
 
 const CYCLES = Number(process.env.KOLLATOR_CRASH_CYCLES ?? 100);
 const SEED = process.env.KOLLATOR_SEED ?? "20260101";
@@ -25,8 +25,6 @@ const CACHED_CHUNKS = 10_000;
 const LANES = 6; // stores at once
 const MAX_STORE_MS = 250; // from the first store to the kill
 const OLDER_READ = 8; // chunks of earlier cycles that each restart is asked for
-/** The machine may be slow and busy. What is measured is printed; only this is asserted. */
-const PATIENCE_MS = 120_000;
 
 /** Repeatable numbers in [0, 1): SHA-256 in counter mode. */
 function seededRandom(seed) {
@@ -47,49 +45,13 @@ function makeChunk(random, name) {
 
 const hashOf = (bytes) => createHash("sha256").update(bytes).digest();
 
-async function within(promise, what) {
-    let timer;
-    const late = new Promise((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`${what}: over ${PATIENCE_MS} ms`)), PATIENCE_MS);
-    });
-    return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-/** A running worker. `readyMs`: from its start to its first answer. */
-class Worker {
-    static running = new Set();
-
-    static async start(environment) {
-        const worker = new Worker();
-        const begun = performance.now();
-        worker.child = spawn(process.env.KOLLATOR_BIN, ["worker"], {
-            env: { PATH: process.env.PATH, LOG_LEVEL: "error", ...environment },
-            stdio: ["ignore", "pipe", "inherit"],
-        });
-        Worker.running.add(worker.child);
-        worker.exited = new Promise((resolve) => worker.child.once("exit", resolve));
-        worker.exited.then(() => Worker.running.delete(worker.child));
-        const url = new Promise((resolve, reject) => {
-            createInterface({ input: worker.child.stdout }).on("line", (line) => {
-                const port = /^Worker .* at http:\/\/[^ ]*:(\d+) /.exec(line)?.[1];
-                if (port) resolve(`http://127.0.0.1:${port}`);
-            });
-            worker.child.once("exit", (code) => reject(new Error(`the worker ended: ${code}`)));
-        });
-        worker.url = await within(url, "start");
-        assert.equal((await fetch(`${worker.url}/health`)).status, 200);
-        worker.readyMs = performance.now() - begun;
-        return worker;
-    }
-
-    async stats() {
-        return (await fetch(`${this.url}/stats`)).json();
-    }
-
-    async end(signal) {
-        this.child.kill(signal);
-        return within(this.exited, "end");
-    }
+/** Runs `work` for each, LANES at once. */
+async function inLanes(items, work) {
+    const left = items.values();
+    const lane = async () => {
+        for (const item of left) await work(item);
+    };
+    await Promise.all(Array.from({ length: LANES }, lane));
 }
 
 /** One data folder that worker after worker is killed on. */
@@ -141,23 +103,19 @@ class Campaign {
     }
 
     async #verify(connection, hashes) {
-        await Promise.all(
-            hashes.map(async (hash) => {
-                const bytes = await connection.get(hash).catch((error) => {
-                    throw new Error(`${this.name}: ${hash.toString("hex")} is lost: ${error.message}`);
-                });
-                assert.deepEqual(hashOf(bytes), hash, `${this.name}: wrong bytes`);
-            }),
-        );
+        await inLanes(hashes, async (hash) => {
+            const bytes = await connection.get(hash).catch((error) => {
+                throw new Error(`${this.name}: ${hash.toString("hex")} is lost: ${error.message}`);
+            });
+            assert.deepEqual(hashOf(bytes), hash, `${this.name}: wrong bytes`);
+        });
         // What was not acknowledged may be there or not; where it is, it is right.
-        await Promise.all(
-            this.unanswered.map(async (hash) => {
-                const bytes = await connection.get(hash).catch((error) => {
-                    assert.match(error.message, /^error 2:/, `${this.name}: not NOT_FOUND`);
-                });
-                if (bytes) assert.deepEqual(hashOf(bytes), hash, `${this.name}: wrong bytes`);
-            }),
-        );
+        await inLanes(this.unanswered, async (hash) => {
+            const bytes = await connection.get(hash).catch((error) => {
+                assert.match(error.message, /^error 2:/, `${this.name}: not NOT_FOUND`);
+            });
+            if (bytes) assert.deepEqual(hashOf(bytes), hash, `${this.name}: wrong bytes`);
+        });
     }
 
     async #storeUntilKilled(worker, connection) {
@@ -247,7 +205,7 @@ const campaigns = [];
 let rgw;
 
 after(async () => {
-    Worker.running.forEach((child) => child.kill("SIGKILL")); // of a test that failed
+    Worker.killAll(); // of a test that failed
     campaigns.forEach((one) => one.remove());
     await rgw?.stop();
     cleanup();
@@ -264,7 +222,10 @@ test(`a worker that is killed ${CYCLES} times keeps what it acknowledged`, async
             const campaign = new Campaign(`${store}-${policy}`, policy, environment, gateway);
             campaigns.push(campaign);
             const cycles = Math.max(1, Math.round((CYCLES * share) / 2));
-            for (let i = 0; i < cycles; i++) await campaign.cycle();
+            for (let i = 1; i <= cycles; i++) {
+                await campaign.cycle();
+                if (i % 50 === 0) console.log(`${campaign.name}: ${i} of ${cycles} cycles`);
+            }
             await campaign.finish();
             console.log(
                 `${campaign.name}: cycles=${cycles} acknowledged=${campaign.acknowledged.length} ` +
