@@ -1,6 +1,8 @@
 /** The client SDK: reach a worker, share a file, fetch a shared file. */
 export { KollatorClient } from "./connection/client.ts";
 export type { ClientOptions, ConnectionState, RunOptions } from "./connection/client.ts";
+export { parseDirectAddress } from "./connection/direct.ts";
+export type { DirectAddress } from "./connection/direct.ts";
 export type { Platform } from "./connection/connect.ts";
 export { Session } from "./connection/session.ts";
 export { download, openShare } from "./download.ts";

@@ -8,7 +8,7 @@ export class FakeNetwork {
     frontIsUp = true;
     relayIsUp = true;
     rtcIsUp = true;
-    /** What was asked for, in order: "bootstrap", "relay <id>", "rtc <id>". */
+    /** What was asked for, in order: "bootstrap", "relay <id>", "rtc <id>", "dial <host>". */
     readonly log: string[] = [];
     /** The candidates that came through the relay. */
     readonly candidates: unknown[] = [];
@@ -38,7 +38,7 @@ export class FakeNetwork {
         }
         const id = url.hostname;
         this.log.push(`rtc ${id}`);
-        const found = this.rtcIsUp && this.worker(id) !== undefined && init?.body === "offer";
+        const found = this.rtcIsUp && this.worker(id) !== undefined && init?.body === fakeOffer;
         return Promise.resolve(new Response(found ? id : "", { status: found ? 201 : 503 }));
     }
 
@@ -100,7 +100,9 @@ class FakeSocket {
     }
 }
 
-/** Its SDP is "offer", and the answer is the worker's id. */
+const fakeOffer = "v=0\r\na=ice-pwd:0123456789abcdefghijkl\r\na=mid:0\r\n";
+
+/** The answer to its offer is the worker's id; or, of direct dial, names the worker's host. */
 class FakePeer {
     readonly iceGatheringState = "complete";
     readonly sctp = { maxMessageSize: 65536 };
@@ -120,7 +122,7 @@ class FakePeer {
     }
 
     createOffer(): Promise<{ type: string; sdp: string }> {
-        return Promise.resolve({ type: "offer", sdp: "offer" });
+        return Promise.resolve({ type: "offer", sdp: fakeOffer });
     }
 
     setLocalDescription(description: { sdp: string }): Promise<void> {
@@ -131,7 +133,11 @@ class FakePeer {
     }
 
     setRemoteDescription({ sdp }: { sdp: string }): Promise<void> {
-        const worker = this.#network.worker(sdp);
+        const host = /^a=candidate:.* (\S+) \d+ typ host/m.exec(sdp)?.[1];
+        if (host !== undefined) {
+            this.#network.log.push(`dial ${host}`);
+        }
+        const worker = this.#network.worker(host ?? sdp);
         if (worker !== undefined) {
             this.#channel.open(worker);
         }

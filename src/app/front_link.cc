@@ -52,15 +52,31 @@ void FrontLink::on_signal(const std::string& from, const signaling::SignalData& 
     }
 }
 
+/// Whether it was a further offer of the client's connection, which has its answer then.
+bool FrontLink::restarts(const std::string& from, const std::string& sdp) {
+    const auto found = peers_->find(from);
+    if (found == peers_->end()) return false;
+    const auto answer = hooks_.renegotiate(found->second, sdp);
+    if (answer) client_->send_signal(from, signaling::make_answer(answer->sdp));
+    return answer.ok();
+}
+
 void FrontLink::on_offer(const std::string& from, const std::string& sdp) {
+    if (restarts(from, sdp)) return;
     const auto peer = std::make_shared<rtc::PeerId>(0);
-    const auto answer = hooks_.accept(sdp, [peers = std::weak_ptr(peers_), from, peer] {
+    FrontPeerCallbacks callbacks;
+    callbacks.closed = [peers = std::weak_ptr(peers_), from, peer] {
         const auto known = peers.lock();
         if (!known) return;
         // A client may have come anew in between: only its own entry goes.
         const auto found = known->find(from);
         if (found != known->end() && found->second == *peer) known->erase(found);
-    });
+    };
+    callbacks.candidate = [this, peers = std::weak_ptr(peers_), from](const std::string& text) {
+        // The link lives as long as its map.
+        if (!peers.expired()) client_->send_signal(from, signaling::make_candidate(text));
+    };
+    const auto answer = hooks_.accept(sdp, std::move(callbacks));
     if (!answer) {
         // The contract has no message for it: the client's own deadline ends its attempt.
         kLog.warn("client={} refused=offer reason=\"{}\"", from, answer.error().detail);

@@ -10,11 +10,19 @@
 
 namespace kollator::app {
 
+/// What a front link wants to be told of a connection.
+struct FrontPeerCallbacks {
+    std::function<void()> closed;                       ///< once, when it has ended
+    std::function<void(const std::string&)> candidate;  ///< one that comes after the answer
+};
+
 /// What a front link asks of its worker. All run on the loop.
 struct FrontLinkHooks {
-    /// Answers an offer; `closed` runs once when the connection has ended.
-    std::function<Result<rtc::Answer>(const std::string& offer, std::function<void()> closed)>
+    /// Answers an offer.
+    std::function<Result<rtc::Answer>(const std::string& offer, FrontPeerCallbacks callbacks)>
         accept;
+    /// A further offer of a connection; kNotFound: it belongs to another.
+    std::function<Result<rtc::Answer>(rtc::PeerId peer, const std::string& offer)> renegotiate;
     std::function<Status(rtc::PeerId peer, const std::string& candidate)> add_candidate;
     std::function<signaling::WorkerStatus()> status;
 };
@@ -39,6 +47,7 @@ class FrontLink final : public signaling::SignalingObserver {
 
  private:
     void on_offer(const std::string& from, const std::string& sdp);
+    bool restarts(const std::string& from, const std::string& sdp);
     void on_candidate(const std::string& from, const std::string& candidate);
 
     const std::string url_;

@@ -60,13 +60,6 @@ int run_with_settings(const config::CommandLine& line) {
     }
     log::configure(level_of(loaded.config.log_level), loaded.config.debug);
     for (const std::string& notice : loaded.notices) kLog.warn("{}", notice);
-    const bool has_ice_servers =
-        !loaded.config.stun_servers.empty() || !loaded.config.turn_servers.empty();
-    if (line.command == config::Command::kWorker && has_ice_servers) {
-        kLog.warn(
-            "STUN_SERVERS and TURN_SERVERS are for the front's clients: a worker does not "
-            "use them yet");
-    }
 
     switch (line.command) {
         case config::Command::kWorker:

@@ -19,15 +19,24 @@ class PeerSession final : public rtc::PeerObserver {
                 std::function<void(rtc::PeerId, const std::string& reason)> close,
                 std::function<void()> closed);
 
+    /// Told of each candidate of ours that comes after the answer.
+    void set_on_candidate(std::function<void(const std::string&)> on_candidate) {
+        on_candidate_ = std::move(on_candidate);
+    }
+
     /// Before the loop runs again after Endpoint::accept() gave the id.
     void set_peer(rtc::PeerId peer);
 
+    void on_local_candidate(const std::string& candidate) override {
+        if (on_candidate_) on_candidate_(candidate);
+    }
     std::unique_ptr<rtc::DataChannelObserver> on_channel(rtc::DataChannel& channel) override;
     void on_closed(const std::string& reason) override;
 
  private:
     std::shared_ptr<rtc::PeerId> peer_;
     std::function<void()> closed_;
+    std::function<void(const std::string&)> on_candidate_;
     std::shared_ptr<session::Session> session_;  // shared with the channels' observers
 };
 

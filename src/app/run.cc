@@ -153,6 +153,7 @@ int run_worker(const config::Config& config) {
     auto worker = Worker::start(loop, config, *data, std::move(*options));
     if (!worker) return give_up(worker.error());
     say("Worker " + id + " at " + (*worker)->http_url() + " (HTTP on TCP, data channels on UDP)");
+    for (const std::string& address : (*worker)->direct_addresses()) say("Direct: " + address);
     say("Objects: " + (*worker)->store_description());
     return run_until_signal(loop, config.drain_time, [&](std::function<void()> on_done) {
         (*worker)->drain(std::move(on_done));
@@ -194,6 +195,9 @@ int run_dev(const config::Config& config) {
 
     say("Kollator is running. Objects: " + (*worker)->store_description());
     say("  Worker:   " + (*worker)->http_url() + " (HTTP on TCP, data channels on UDP)");
+    for (const std::string& address : (*worker)->direct_addresses()) {
+        say("  Direct:   " + address);
+    }
     say("  Web page: " + page_url(front_port));
     return run_until_signal(loop, config.drain_time, [&](std::function<void()> on_done) {
         (*worker)->drain(

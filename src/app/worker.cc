@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "app/front_link.h"
+#include "app/ice_server_options.h"
 #include "app/peer_session.h"
 #include "app/store_probe.h"
 #include "app/stores.h"
@@ -50,6 +51,7 @@ class Worker::Parts {
         if (auto status = open_ports(); !status) return status;
         open_sessions();
         open_endpoints();
+        open_direct_dial();
         return open_fronts();
     }
 
@@ -64,6 +66,14 @@ class Worker::Parts {
     }
 
     std::string store_description() const { return store_->describe(); }
+
+    std::vector<std::string> direct_addresses() const {
+        std::vector<std::string> texts;
+        for (const rtc::DirectAddress& address : endpoint_->direct_addresses()) {
+            texts.push_back(rtc::format_direct_address(address));
+        }
+        return texts;
+    }
 
     void drain(std::function<void()> on_done) {
         draining_ = true;
@@ -130,6 +140,7 @@ class Worker::Parts {
             posix_file_system(), data_ / "certificate.pem", seconds_since_1970());
         if (!certificate) return certificate.error();
         certificate_ = std::make_unique<rtc::Certificate>(std::move(*certificate));
+        kLog.info("certificate sha-256={}", certificate_->fingerprint_text());
 
         Status status;
         for (int attempt = 0; attempt < kPortAttempts; ++attempt) {
@@ -147,6 +158,7 @@ class Worker::Parts {
         udp.announce_addresses = config_.announce_addresses;
         udp.include_loopback = options_.include_loopback;
         udp.max_connections = config_.max_connections;
+        udp.servers = ice_server_options(config_);
         auto endpoint =
             rtc::open_endpoint(loop_, system_clock(), crypto::system_random(), *certificate_, udp);
         if (!endpoint) return endpoint.error();
@@ -179,7 +191,12 @@ class Worker::Parts {
     void open_endpoints() {
         http::WorkerHooks hooks;
         hooks.health = [this] { return health(); };
-        hooks.stats = [this] { return make_stats(sources(), loop_.now()); };
+        hooks.stats = [this] {
+            http::WorkerStats stats = make_stats(sources(), loop_.now());
+            stats.direct_addresses = direct_addresses();
+            stats.candidates = endpoint_->local_candidates();
+            return stats;
+        };
         hooks.chunks = [this](const ChunkId& after, std::size_t limit) {
             return list_chunks(after, limit);
         };
@@ -191,12 +208,16 @@ class Worker::Parts {
             return metrics_.to_text();
         };
         hooks.rtc_accept = [this](std::string_view offer) -> Result<http::RtcAnswer> {
-            auto answer = accept(offer, [] {});
+            auto answer = accept(offer, {[] {}, {}});
             if (!answer) return answer.error();
             return http::RtcAnswer{answer->peer, std::move(answer->sdp)};
         };
         hooks.rtc_candidate = [this](std::uint64_t peer, std::string_view candidate) {
             return endpoint_->add_remote_candidate(peer, candidate);
+        };
+        hooks.rtc_restart = [this](std::uint64_t peer, const std::string& ufrag,
+                                   const std::string& password) {
+            return endpoint_->restart_ice(peer, {ufrag, password});
         };
         hooks.rtc_close = [this](std::uint64_t peer) { endpoint_->close(peer, "deleted"); };
         http::add_worker_endpoints(*http_, std::move(hooks),
@@ -204,11 +225,24 @@ class Worker::Parts {
                                    crypto::system_random());
     }
 
+    void open_direct_dial() {
+        if (!config_.direct_dial) return;
+        endpoint_->accept_direct([this](rtc::PeerId peer) -> std::unique_ptr<rtc::PeerObserver> {
+            if (draining_) return nullptr;
+            auto session = make_session([] {});
+            session->set_peer(peer);
+            return session;
+        });
+    }
+
     Status open_fronts() {
         for (const std::string& front_url : options_.front_urls) {
             FrontLinkHooks hooks;
-            hooks.accept = [this](const std::string& offer, std::function<void()> closed) {
-                return accept(offer, std::move(closed));
+            hooks.accept = [this](const std::string& offer, FrontPeerCallbacks callbacks) {
+                return accept(offer, std::move(callbacks));
+            };
+            hooks.renegotiate = [this](rtc::PeerId peer, const std::string& offer) {
+                return endpoint_->renegotiate(peer, offer);
             };
             hooks.add_candidate = [this](rtc::PeerId peer, const std::string& candidate) {
                 return endpoint_->add_remote_candidate(peer, candidate);
@@ -227,12 +261,17 @@ class Worker::Parts {
         return {};
     }
 
-    Result<rtc::Answer> accept(std::string_view offer, std::function<void()> closed) {
-        if (draining_) return make_error(ErrorCode::kLimit, "the worker is shutting down");
-        auto observer = std::make_unique<PeerSession>(
+    std::unique_ptr<PeerSession> make_session(std::function<void()> closed) {
+        return std::make_unique<PeerSession>(
             *context_, "peer",
             [this](rtc::PeerId peer, const std::string& reason) { endpoint_->close(peer, reason); },
             std::move(closed));
+    }
+
+    Result<rtc::Answer> accept(std::string_view offer, FrontPeerCallbacks callbacks) {
+        if (draining_) return make_error(ErrorCode::kLimit, "the worker is shutting down");
+        auto observer = make_session(std::move(callbacks.closed));
+        observer->set_on_candidate(std::move(callbacks.candidate));
         PeerSession& session = *observer;
         auto answer = endpoint_->accept(offer, std::move(observer));
         if (answer) session.set_peer(answer->peer);
@@ -302,6 +341,9 @@ std::uint16_t Worker::port() const {
 }
 std::string Worker::http_url() const {
     return parts_->http_url();
+}
+std::vector<std::string> Worker::direct_addresses() const {
+    return parts_->direct_addresses();
 }
 std::string Worker::store_description() const {
     return parts_->store_description();

@@ -33,6 +33,8 @@ class Worker {
     /// HTTP on TCP, data channels on UDP.
     std::uint16_t port() const;
     std::string http_url() const;
+    /// Where clients dial without signaling, the best first; empty with DIRECT_DIAL off.
+    std::vector<std::string> direct_addresses() const;
     /// "filesystem /path" or "s3 …".
     std::string store_description() const;
 

@@ -69,8 +69,11 @@ struct Config {
 
     // Peers.
     std::uint32_t max_connections = 0;
+    bool direct_dial = true;
     std::vector<std::string> stun_servers;
     std::vector<TurnServer> turn_servers;
+    std::string turn_secret;  ///< what coturn calls static-auth-secret
+    std::filesystem::path turn_ca_file;
     std::vector<std::string> dht_bootstrap_nodes;
     std::uint16_t dht_port = 0;
     std::chrono::milliseconds worker_health_timeout{0};

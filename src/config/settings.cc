@@ -80,6 +80,12 @@ auto if_good(Predicate good) {
     };
 }
 
+bool set_direct_dial(Config& config, const std::string& value) {
+    const auto flag = parse_bool(value);
+    if (flag) config.direct_dial = *flag;
+    return flag.has_value();
+}
+
 bool set_path_style(Config& config, const std::string& value) {
     const auto flag = parse_bool(value);
     if (flag) config.s3_path_style = *flag;
@@ -254,16 +260,32 @@ void add_network(std::vector<Setting>& all) {
     all.push_back({"MAX_CONNECTIONS", "4096", "1 to 65535",
                    "Peer connections at once; further ones are told to come back.", kWorker, false,
                    false, integer(&Config::max_connections, 1, 65535)});
+    all.push_back({"DIRECT_DIAL", "true", "`true` or `false`",
+                   "Whether clients may connect by the worker's direct address alone, without "
+                   "signaling.",
+                   kWorker, false, false, set_direct_dial});
     all.push_back({"STUN_SERVERS", "", "stun:host[:port] entries, separated by commas",
-                   "STUN servers, handed to browsers by the front.", kBoth, false, false,
-                   list(&Config::stun_servers,
-                        [](const std::string& item) { return parse_stun_server(item); })});
+                   "STUN servers: the worker learns from them how it looks from outside a NAT, and "
+                   "the front hands them to browsers.",
+                   kBoth, false, false, list(&Config::stun_servers, [](const std::string& item) {
+                       return parse_stun_server(item);
+                   })});
     all.push_back({"TURN_SERVERS", "",
-                   "turn:[user:password@]host[:port][?transport=udp|tcp] entries, separated by "
-                   "commas",
-                   "TURN servers, handed to browsers by the front.", kBoth, false, false,
-                   list(&Config::turn_servers,
-                        [](const std::string& item) { return parse_turn_server(item); })});
+                   "turn: or turns:[user:password@]host[:port][?transport=udp|tcp] entries, "
+                   "separated by commas",
+                   "TURN servers: the worker offers an address on each, for clients that cannot "
+                   "reach it otherwise, and the front hands them to browsers.",
+                   kBoth, false, false, list(&Config::turn_servers, [](const std::string& item) {
+                       return parse_turn_server(item);
+                   })});
+    all.push_back(
+        {"TURN_SECRET", "", "a secret shared with the TURN servers",
+         "What coturn calls `static-auth-secret`: the worker makes its TURN user names and "
+         "passwords from it, in place of those in TURN_SERVERS.",
+         kWorker, true, false, text(&Config::turn_secret)});
+    all.push_back({"TURN_CA_FILE", "", "the path of a PEM file",
+                   "Certificate authorities for `turns:` servers, in place of the system's.",
+                   kWorker, false, false, path(&Config::turn_ca_file)});
     all.push_back({"DHT_BOOTSTRAP_NODES", "", "host:port entries, separated by commas",
                    "Where the BitTorrent DHT is entered.", kWorker, false, true,
                    list(&Config::dht_bootstrap_nodes, if_good(is_host_port))});

@@ -65,6 +65,15 @@ Sha1Digest hmac_sha1(ByteSpan key, ByteSpan message) {
     return hmac<20>(EVP_sha1(), key, message);
 }
 
+Md5Digest md5(ByteSpan message) {
+    Md5Digest out;
+    unsigned int length = 0;
+    KOLLATOR_CHECK(
+        EVP_Digest(message.data(), message.size(), out.data(), &length, EVP_md5(), nullptr) == 1);
+    KOLLATOR_CHECK(length == out.size());
+    return out;
+}
+
 void hkdf_sha256(ByteSpan key, ByteSpan salt, ByteSpan info, MutableByteSpan out) {
     struct FreeKdf {
         void operator()(EVP_KDF* kdf) const { EVP_KDF_free(kdf); }

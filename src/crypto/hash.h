@@ -10,6 +10,7 @@ namespace kollator::crypto {
 
 using Sha256Digest = std::array<std::uint8_t, 32>;
 using Sha1Digest = std::array<std::uint8_t, 20>;
+using Md5Digest = std::array<std::uint8_t, 16>;
 
 /// About 3 ms for a chunk of 5 MiB: on the loop's thread at most 64 KiB at once.
 Sha256Digest sha256(ByteSpan bytes);
@@ -34,6 +35,9 @@ class Sha256 {
 Sha256Digest hmac_sha256(ByteSpan key, ByteSpan message);
 /// For STUN's MESSAGE-INTEGRITY (RFC 8489) only.
 Sha1Digest hmac_sha1(ByteSpan key, ByteSpan message);
+
+/// For the key of STUN's long-term credentials (RFC 8489 9.2.2) only.
+Md5Digest md5(ByteSpan message);
 
 /// RFC 5869 with SHA-256, `out.size()` bytes.
 void hkdf_sha256(ByteSpan key, ByteSpan salt, ByteSpan info, MutableByteSpan out);

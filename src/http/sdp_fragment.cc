@@ -18,6 +18,7 @@ Status take_line(std::string_view line, SdpFragment& fragment) {
     if (line[0] != 'a') return {};
     const std::string_view attribute = line.substr(2);
     constexpr std::string_view kUfrag = "ice-ufrag:";
+    constexpr std::string_view kPassword = "ice-pwd:";
     if (attribute.starts_with("candidate:")) {
         if (fragment.candidates.size() == kMaxFragmentCandidates) {
             return invalid("too many candidates");
@@ -27,6 +28,8 @@ Status take_line(std::string_view line, SdpFragment& fragment) {
         fragment.end_of_candidates = true;
     } else if (attribute.starts_with(kUfrag)) {
         fragment.ufrag = std::string(attribute.substr(kUfrag.size()));
+    } else if (attribute.starts_with(kPassword)) {
+        fragment.password = std::string(attribute.substr(kPassword.size()));
     }
     return {};
 }

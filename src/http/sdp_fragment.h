@@ -12,6 +12,7 @@ namespace kollator::http {
 struct SdpFragment {
     std::vector<std::string> candidates;  ///< values of a=candidate, without "a=": "candidate:…"
     std::string ufrag;                    ///< empty where the fragment has none
+    std::string password;                 ///< only one that restarts ICE has it (RFC 9725 4.3.3)
     bool end_of_candidates = false;
 };
 

@@ -94,6 +94,8 @@ std::string stats_json(const WorkerStats& stats) {
     return dump({{"workerId", stats.worker_id},
                  {"version", stats.version},
                  {"uptime", stats.uptime_s},
+                 {"directAddresses", stats.direct_addresses},
+                 {"candidates", stats.candidates},
                  {"connections",
                   {{"active", stats.connections.active}, {"total", stats.connections.total}}},
                  {"cache",

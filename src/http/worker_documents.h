@@ -56,6 +56,8 @@ struct WorkerStats {
     std::string worker_id;
     std::string version;
     std::uint64_t uptime_s = 0;
+    std::vector<std::string> direct_addresses;  ///< protocol.md 1.3
+    std::vector<std::string> candidates;        ///< ICE's, as answers name them
     struct {
         std::uint64_t active = 0;
         std::uint64_t total = 0;

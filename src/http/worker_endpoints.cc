@@ -164,6 +164,18 @@ Response patch_rtc(const Worker& worker, const Request& request) {
     }
     auto fragment = parse_sdp_fragment(request.body);
     if (!fragment) return error_response(400, "bad-sdpfrag", fragment.error().detail);
+    Response response = no_content();
+    // RFC 9725 4.3.2: fragments that only trickle have the credentials, too.
+    if (!fragment->password.empty()) {
+        const auto restarted = worker.hooks.rtc_restart(*peer, fragment->ufrag, fragment->password);
+        if (!restarted && restarted.error().code == ErrorCode::kNotFound) return no_such_session();
+        if (!restarted) return error_response(400, "bad-sdpfrag", restarted.error().detail);
+        if (!restarted->empty()) {
+            response.status = 200;
+            response.content_type = "application/trickle-ice-sdpfrag";
+            response.body = *restarted;
+        }
+    }
     if (fragment->end_of_candidates) fragment->candidates.emplace_back();
     for (const std::string& candidate : fragment->candidates) {
         const Status added = worker.hooks.rtc_candidate(*peer, candidate);
@@ -171,7 +183,7 @@ Response patch_rtc(const Worker& worker, const Request& request) {
         if (added.error().code == ErrorCode::kNotFound) return no_such_session();
         return error_response(400, "bad-candidate", added.error().detail);
     }
-    return no_content();
+    return response;
 }
 
 Response delete_rtc(const Worker& worker, const Request& request) {
@@ -186,7 +198,8 @@ Response delete_rtc(const Worker& worker, const Request& request) {
 void add_worker_endpoints(HttpServer& server, WorkerHooks hooks, WorkerEndpointOptions options,
                           Random& random) {
     KOLLATOR_CHECK(hooks.health && hooks.stats && hooks.chunks && hooks.clear_cache &&
-                   hooks.metrics && hooks.rtc_accept && hooks.rtc_candidate && hooks.rtc_close);
+                   hooks.metrics && hooks.rtc_accept && hooks.rtc_candidate && hooks.rtc_restart &&
+                   hooks.rtc_close);
     const auto worker = std::make_shared<Worker>(
         Worker{std::move(hooks), std::move(options), SessionNames(random)});
 

@@ -34,6 +34,12 @@ struct WorkerHooks {
     /// "candidate:…"; empty: the end of candidates. kNotFound: the connection is gone (404),
     /// kInvalid: malformed (400).
     std::function<Status(std::uint64_t peer, std::string_view candidate)> rtc_candidate;
+    /// A restart of ICE with the client's new credentials; gives the fragment with the worker's, or
+    /// nothing where they are not new. kNotFound: the connection is gone (404), kInvalid:
+    /// malformed (400).
+    std::function<Result<std::string>(std::uint64_t peer, const std::string& ufrag,
+                                      const std::string& password)>
+        rtc_restart;
     /// Closes a connection; one that is gone already is no fault.
     std::function<void(std::uint64_t peer)> rtc_close;
 

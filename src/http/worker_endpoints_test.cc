@@ -54,6 +54,12 @@ class WorkerEndpointsTest : public ::testing::Test {
             candidates_.push_back(std::to_string(peer) + " " + std::string(candidate));
             return {};
         };
+        hooks.rtc_restart = [this](std::uint64_t peer, const std::string& ufrag,
+                                   const std::string& password) -> Result<std::string> {
+            if (refusal_) return *refusal_;
+            restarted_ = std::to_string(peer) + " " + ufrag + ":" + password;
+            return std::string(ufrag == "same" ? "" : "a=ice-ufrag:worker\r\n");
+        };
         hooks.rtc_close = [this](std::uint64_t peer) { closed_ = peer; };
         return hooks;
     }
@@ -70,6 +76,7 @@ class WorkerEndpointsTest : public ::testing::Test {
     std::optional<Error> refusal_;
     std::vector<std::string> candidates_;
     std::uint64_t closed_ = 0;
+    std::string restarted_;
     std::string after_;
     std::size_t limit_ = 0;
 };
@@ -167,6 +174,24 @@ TEST_F(WorkerEndpointsTest, RefusesOffersAsTheContractSays) {
                              "Origin: http://a\r\nAccess-Control-Request-Method: PATCH\r\n")
                   .header("access-control-allow-methods"),
               "PATCH, DELETE, OPTIONS");
+}
+
+TEST_F(WorkerEndpointsTest, RestartsIceForNewCredentials) {
+    start();
+    const std::string session = client_->exchange("POST", "/rtc", "v=0", kSdp).header("location");
+    const auto restarted =
+        client_->exchange("PATCH", session, "a=ice-ufrag:new\r\na=ice-pwd:password\r\n", kFragment);
+    EXPECT_EQ(restarted.status, 200);
+    EXPECT_EQ(restarted.body, "a=ice-ufrag:worker\r\n");
+    EXPECT_EQ(restarted.header("content-type"), "application/trickle-ice-sdpfrag");
+    EXPECT_EQ(restarted_, "77 new:password");
+    const std::string same = "a=ice-ufrag:same\r\na=ice-pwd:p\r\na=end-of-candidates\r\n";
+    EXPECT_EQ(client_->exchange("PATCH", session, same, kFragment).status, 204);
+    EXPECT_EQ(candidates_, (std::vector<std::string>{"77 "}));
+    thread_.run([&] { refusal_ = make_error(ErrorCode::kInvalid, "too short"); });
+    EXPECT_EQ(client_->exchange("PATCH", session, same, kFragment).status, 400);
+    thread_.run([&] { refusal_ = make_error(ErrorCode::kNotFound, "gone"); });
+    EXPECT_EQ(client_->exchange("PATCH", session, same, kFragment).status, 404);
 }
 
 TEST_F(WorkerEndpointsTest, RefusesTricklesThatAreWrong) {

@@ -2,12 +2,20 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/bytes.h"
 #include "base/result.h"
 
 namespace kollator::rtc {
+
+/// Of a channel that we open.
+struct ChannelOptions {
+    std::string label;
+    std::string protocol;
+    bool ordered = true;
+};
 
 /// A WebRTC data channel (RFC 8831, RFC 8832) as its user sees it. Owned by its peer connection,
 /// valid until DataChannelObserver::on_close returned. Loop thread only.

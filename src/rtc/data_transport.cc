@@ -32,6 +32,9 @@ class DataTransportImpl final : public DataTransport, private DtlsSink, private 
     Result<std::uint16_t> open_channel(const ChannelOptions& options) override;
     void close(const std::string& reason) override;
     State state() const override { return state_; }
+    std::optional<std::array<std::uint8_t, 32>> peer_fingerprint() const override {
+        return dtls_->peer_fingerprint();
+    }
     std::size_t channel_count() const override { return channels_.size(); }
     bool wants_poll() const override;
 

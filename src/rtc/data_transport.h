@@ -46,9 +46,11 @@ class DataTransportObserver {
 
 struct DataTransportOptions {
     DtlsRole role = DtlsRole::kServer;
-    std::array<std::uint8_t, 32> remote_fingerprint{};  ///< SHA-256, of the peer's a=fingerprint
-    std::size_t mtu_bytes = 1197;                       ///< UDP payload
-    std::uint16_t remote_sctp_port = 5000;              ///< a=sctp-port
+    /// SHA-256, of the peer's a=fingerprint. Empty: any certificate is taken, since nothing told
+    /// which it will be (direct dial).
+    std::optional<std::array<std::uint8_t, 32>> remote_fingerprint;
+    std::size_t mtu_bytes = 1197;           ///< UDP payload
+    std::uint16_t remote_sctp_port = 5000;  ///< a=sctp-port
     /// a=max-message-size, 65,536 where absent (RFC 8841 6.1); 0: the peer takes any size.
     std::size_t remote_max_message_bytes = 65536;
     /// At first, and what they grow to where the path holds more (SctpOptions).
@@ -57,12 +59,6 @@ struct DataTransportOptions {
     std::size_t receive_buffer_bytes = 256 * 1024;
     std::size_t max_receive_buffer_bytes = 4 * 1024 * 1024;
     Duration connect_timeout = std::chrono::seconds(30);  ///< from start() to connected
-};
-
-struct ChannelOptions {
-    std::string label;
-    std::string protocol;
-    bool ordered = true;
 };
 
 /// What stands above ICE for one peer: DTLS, SCTP and data channels (RFC 8261, 8831, 8832).
@@ -103,6 +99,8 @@ class DataTransport {
     virtual void close(const std::string& reason) = 0;
 
     virtual State state() const = 0;
+    /// SHA-256 of the certificate that the peer proved to own; empty before the handshake.
+    virtual std::optional<std::array<std::uint8_t, 32>> peer_fingerprint() const = 0;
     virtual std::size_t channel_count() const = 0;
     /// True while poll() has something to deliver.
     virtual bool wants_poll() const = 0;

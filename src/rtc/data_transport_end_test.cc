@@ -213,7 +213,7 @@ TEST_F(DataTransportEndTest, ATransportMayGoAtAnyMomentOfItsLife) {
 }
 
 TEST_F(DataTransportEndTest, AWrongFingerprintEndsBeforeAnyChannel) {
-    client.options.remote_fingerprint[3] ^= 1;
+    (*client.options.remote_fingerprint)[3] ^= 1;
     pair.start();
     ASSERT_TRUE(client.transport->open_channel(channel_options()).ok());
     ASSERT_TRUE(

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,8 @@
 #include "base/time.h"
 #include "loop/event_loop.h"
 #include "rtc/data_channel.h"
+#include "rtc/direct_address.h"
+#include "rtc/direct_gate.h"
 
 namespace kollator::rtc {
 
@@ -26,8 +30,11 @@ class PeerObserver {
  public:
     virtual ~PeerObserver() = default;
     virtual void on_connected() {}
-    /// A channel is open. Gives its observer, which the connection keeps until after on_close; null
-    /// refuses the channel, which is then reset.
+    /// A candidate of ours was found after the description was made: "candidate:…", for the peer.
+    /// Only before on_connected.
+    virtual void on_local_candidate(const std::string&) {}
+    /// A channel is open, by the peer or by us (open_channel). Gives its observer, which the
+    /// connection keeps until after on_close; null refuses the channel, which is then reset.
     virtual std::unique_ptr<DataChannelObserver> on_channel(DataChannel& channel) = 0;
     /// The last call. `reason` is for logs: "peer closed", "consent expired", "dtls failed: …".
     virtual void on_closed(const std::string& reason) = 0;
@@ -37,9 +44,37 @@ struct PeerInfo {
     PeerId id = 0;
     bool connected = false;
     std::string remote_address;  ///< "192.0.2.1:50000", of the selected pair; empty before
+    bool relayed = false;        ///< the selected pair goes through a TURN server of ours
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;
     std::size_t channels = 0;
+    /// SHA-256 of the certificate that the peer proved to own; empty before connected.
+    std::optional<std::array<std::uint8_t, 32>> remote_fingerprint;
+};
+
+struct StunServerOptions {
+    std::string host;  ///< a name or a numeric address
+    std::uint16_t port = 3478;
+};
+
+enum class TurnTransport : std::uint8_t { kUdp, kTcp, kTls };
+
+struct TurnServerOptions {
+    std::string host;  ///< a name or a numeric address; with kTls the certificate's name
+    std::uint16_t port = 3478;
+    TurnTransport transport = TurnTransport::kUdp;
+    std::string username;
+    std::string password;
+};
+
+struct IceServerOptions {
+    std::vector<StunServerOptions> stun;
+    std::vector<TurnServerOptions> turn;
+    /// What coturn calls static-auth-secret: user names and passwords are made from it.
+    std::string turn_secret;
+    std::string turn_ca_file;  ///< PEM; empty: the system's authorities
+
+    bool empty() const { return stun.empty() && turn.empty(); }
 };
 
 struct EndpointOptions {
@@ -58,6 +93,11 @@ struct EndpointOptions {
     Duration connect_timeout =
         std::chrono::seconds(30);  ///< from the answer to an open association
     Duration consent_timeout = std::chrono::seconds(12);  ///< silence after which a peer is gone
+    IceServerOptions servers;                             ///< for reflexive and relayed candidates
+    /// Peers are reached through TURN servers only, and learn no other address.
+    bool relay_only = false;
+    DirectLimits direct;
+    Duration direct_timeout = std::chrono::seconds(10);  ///< connect_timeout, of direct dial
 };
 
 struct EndpointStats {
@@ -79,18 +119,56 @@ struct Answer {
     std::string sdp;
 };
 
-/// One UDP socket and all peer connections on it. Loop thread only. Knows no chunks. Destroying it
-/// ends every connection: the peers are told, observers are destroyed without a further call. Not
-/// to be destroyed from within an observer's call.
+struct LocalOffer {
+    PeerId peer = 0;
+    std::string sdp;
+};
+
+/// One UDP socket and all peer connections on it. Loop thread only; all endpoints of a process
+/// share one thread. Knows no chunks. Destroying it ends every connection: the peers are told,
+/// observers are destroyed without a further call. Not to be destroyed from within an observer's
+/// call.
 class Endpoint {
  public:
     virtual ~Endpoint() = default;
 
-    /// Answers an SDP offer; the answer has every candidate of this endpoint already in it.
+    /// Answers an SDP offer; the answer has every candidate of this endpoint in it that is known
+    /// by now. One that a STUN or TURN server tells later goes to on_local_candidate.
     /// kInvalid: malformed SDP (the detail says what), kNotFound: no data channel section in it,
     /// kLimit: too many connections.
     virtual Result<Answer> accept(std::string_view offer_sdp,
                                   std::unique_ptr<PeerObserver> observer) = 0;
+
+    /// Makes an offer; `observer` is told once the peer's answer was accepted and it is connected.
+    /// kLimit: too many connections.
+    virtual Result<LocalOffer> offer(std::unique_ptr<PeerObserver> observer) = 0;
+    /// The answer to the offer of `peer`. kNotFound: no such peer, or no data channel section in
+    /// it. kInvalid: malformed, or there was an answer already. The connection stays as it was.
+    virtual Status accept_answer(PeerId peer, std::string_view answer_sdp) = 0;
+
+    /// Connects to an endpoint that takes direct dial, without signaling. kLimit: too many
+    /// connections. kInvalid: an address of a family that this endpoint's socket cannot reach.
+    virtual Result<PeerId> dial(const DirectAddress& address,
+                                std::unique_ptr<PeerObserver> observer) = 0;
+    /// Gives the observer of a peer that dials directly; null refuses it.
+    using DirectAcceptor = std::function<std::unique_ptr<PeerObserver>(PeerId)>;
+    /// From now on peers may dial directly, within EndpointOptions::direct. Empty: no more.
+    virtual void accept_direct(DirectAcceptor acceptor) = 0;
+    /// Where peers can dial, one for each address that answers name, the best first.
+    virtual std::vector<DirectAddress> direct_addresses() const = 0;
+
+    /// A further offer of a peer: an ICE restart (RFC 8445 9) where its credentials are new. What
+    /// runs above ICE stays. kNotFound: no such peer, or the offer is of another connection (its
+    /// session id or fingerprint differs). kInvalid: malformed.
+    virtual Result<Answer> renegotiate(PeerId peer, std::string_view offer_sdp) = 0;
+    /// The same from a fragment (RFC 8840): gives ours, empty where these credentials are the
+    /// peer's already. kNotFound: no such peer. kInvalid: credentials too short or too long.
+    virtual Result<std::string> restart_ice(PeerId peer, const IceCredentials& remote) = 0;
+
+    /// Opens a channel; the observer's on_channel follows once the peer acknowledged it. May be
+    /// called before the connection is there. kNotFound: no such peer. kLimit: too many channels.
+    /// kInvalid: label or protocol over 1,024 bytes.
+    virtual Status open_channel(PeerId peer, const ChannelOptions& options) = 0;
 
     /// A trickled candidate of the peer: the value of `a=candidate:…`, with or without "a=" and
     /// "candidate:". Empty: the end of candidates. kNotFound: no such peer. kInvalid: malformed.
@@ -101,6 +179,8 @@ class Endpoint {
     virtual void close(PeerId peer, const std::string& reason) = 0;
 
     virtual std::uint16_t port() const = 0;
+    /// What descriptions name now: "candidate:…".
+    virtual std::vector<std::string> local_candidates() const = 0;
     virtual std::vector<PeerInfo> peers() const = 0;
     virtual EndpointStats stats() const = 0;
 };

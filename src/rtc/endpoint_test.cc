@@ -9,7 +9,7 @@
 #include "crypto/system_random.h"
 #include "loop/system_clock.h"
 #include "rtc/certificate.h"
-#include "rtc/sdp/offer.h"
+#include "rtc/sdp/description.h"
 #include "rtc/stun/stun_message.h"
 
 namespace kollator::rtc {
@@ -238,6 +238,60 @@ TEST_F(EndpointTest, AnswersChecksOfThoseWhoKnowThePassword) {
     ASSERT_TRUE(wait_for([&] { return (got = peer.receive()).has_value(); }));
     EXPECT_EQ(got->message_class, StunClass::kRequest);
     EXPECT_EQ(endpoint_->stats().packets_received, 5u);
+}
+
+TEST_F(EndpointTest, KeepsNothingOfADialThatDoesNotVerify) {
+    open();
+    endpoint_->accept_direct([this](PeerId) { return std::make_unique<Recorder>(told_); });
+    PeerSocket peer(endpoint_->port());
+    const IceCredentials good = direct_credentials("0123456789abcdefghijkl");
+    peer.check({good.ufrag, good.password + "x"});
+    peer.check(direct_credentials("too short"));
+    peer.check({"kollator+webrtc+v1/", "kollator+webrtc+v1/"});
+    ASSERT_TRUE(wait_for([&] { return endpoint_->stats().packets_received == 3; }));
+    EXPECT_EQ(endpoint_->stats().pending, 0u);
+    peer.check(good);
+    std::optional<StunMessage> got;
+    ASSERT_TRUE(wait_for([&] { return (got = peer.receive()).has_value(); }));
+    EXPECT_EQ(got->message_class, StunClass::kSuccess);
+    EXPECT_EQ(endpoint_->stats().pending, 1u);
+}
+
+TEST_F(EndpointTest, TakesADialOnce) {
+    options_.direct_timeout = milliseconds(50);
+    open();
+    endpoint_->accept_direct([this](PeerId) { return std::make_unique<Recorder>(told_); });
+    PeerSocket peer(endpoint_->port());
+    const IceCredentials dial = direct_credentials("0123456789abcdefghijkl");
+    peer.check(dial);
+    ASSERT_TRUE(wait_for([&] { return endpoint_->peers().size() == 1; }));
+    ASSERT_TRUE(wait_for([&] { return endpoint_->peers().empty(); }));
+    EXPECT_EQ(told_.reason, "connect timeout");
+    // A client that missed the end checks on; an answer would keep it from noticing.
+    const std::uint64_t received = endpoint_->stats().packets_received;
+    peer.check(dial);
+    ASSERT_TRUE(wait_for([&] { return endpoint_->stats().packets_received > received; }));
+    EXPECT_TRUE(endpoint_->peers().empty());
+    peer.check(direct_credentials("another0123456789abcdefghijkl"));
+    EXPECT_TRUE(wait_for([&] { return endpoint_->peers().size() == 1; }));
+}
+
+TEST_F(EndpointTest, BeginsNoHandshakeBeforeTheAddressIsProved) {
+    open();
+    endpoint_->accept_direct([this](PeerId) { return std::make_unique<Recorder>(told_); });
+    PeerSocket peer(endpoint_->port());
+    peer.check(direct_credentials("0123456789abcdefghijkl"));
+    // The beginning of a ClientHello: a server that took it would answer, or close.
+    for (int i = 0; i < 10; ++i) peer.send(as_bytes(std::string_view("\x16\xfe\xfd\0\0", 5)));
+    ASSERT_TRUE(wait_for([&] { return endpoint_->stats().packets_received == 11; }));
+    std::vector<StunClass> got;
+    ASSERT_TRUE(wait_for([&] {
+        if (const auto message = peer.receive()) got.push_back(message->message_class);
+        return got.size() >= 3;
+    }));
+    // The answer, and then checks that nobody answers; nothing else.
+    EXPECT_EQ(got, (std::vector{StunClass::kSuccess, StunClass::kRequest, StunClass::kRequest}));
+    EXPECT_EQ(told_.closed, 0);
 }
 
 TEST_F(EndpointTest, EndsWithConnectionsStillThere) {

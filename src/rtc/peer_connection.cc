@@ -1,6 +1,9 @@
 #include "rtc/peer_connection.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "rtc/channel/dcep.h"
 
 namespace kollator::rtc {
 
@@ -10,6 +13,8 @@ namespace {
 // check may be under way still. Its first flight is one datagram, or a few for a large ClientHello.
 constexpr std::size_t kMaxEarlyDatagrams = 4;
 constexpr std::size_t kMaxEarlyBytes = 2048;
+// Half of the 256 streams of an association: each side opens those of its own parity (RFC 8832 6).
+constexpr std::size_t kMaxWantedChannels = 128;
 
 }  // namespace
 
@@ -17,81 +22,144 @@ PeerConnection::PeerConnection(TimePoint now, PeerOptions options, const Certifi
                                SctpStack& stack, Random& random, PeerHost& host,
                                std::unique_ptr<PeerObserver> observer)
     : options_(std::move(options)),
+      certificate_(certificate),
+      stack_(stack),
+      random_(random),
       host_(host),
-      connect_by_(now + options_.connect_timeout),
       observer_(std::move(observer)),
-      ice_(options_.ice, random),
-      transport_(make_data_transport(certificate, stack, options_.transport, *this, *this)) {
-    ice_.set_remote_credentials(options_.remote_ice);
-}
+      deadline_(now + options_.connect_timeout),
+      ice_(std::make_unique<IceAgent>(options_.ice, random)) {}
 
 PeerConnection::~PeerConnection() = default;
 
+void PeerConnection::set_remote(IceCredentials ice, DataTransportOptions transport) {
+    ice_->set_remote_credentials(std::move(ice));
+    remote_ = std::move(transport);
+}
+
+void PeerConnection::restart_ice(TimePoint now, IceOptions options, IceCredentials remote) {
+    // One that has found no path yet is of no use to anybody.
+    if (ice_->send_path()) previous_ice_ = std::move(ice_);
+    ice_ = std::make_unique<IceAgent>(std::move(options), random_);
+    ice_->set_remote_credentials(std::move(remote));
+    deadline_ = now + options_.connect_timeout;
+}
+
+void PeerConnection::add_local_candidate(const Candidate& candidate) {
+    ice_->add_local_candidate(candidate);
+    if (!connected_) new_candidates_.push_back(format_candidate(candidate));
+}
+
+Status PeerConnection::open_channel(const ChannelOptions& options) {
+    if (finished_ || !end_.empty()) return make_error(ErrorCode::kCancelled, "closed");
+    if (transport_) {
+        const Result<std::uint16_t> opened = transport_->open_channel(options);
+        return opened.ok() ? Status() : Status(opened.error());
+    }
+    if (std::max(options.label.size(), options.protocol.size()) > kMaxChannelNameBytes) {
+        return make_error(ErrorCode::kInvalid, "channel: label or protocol too long");
+    }
+    if (wanted_channels_.size() >= kMaxWantedChannels) {
+        return make_error(ErrorCode::kLimit, "channel: too many");
+    }
+    wanted_channels_.push_back(options);
+    return {};
+}
+
 void PeerConnection::handle_stun(TimePoint now, const IcePath& path, ByteSpan datagram) {
-    ice_.handle_datagram(now, path, datagram);
+    // Each takes what its own credentials prove, and nothing else.
+    ice_->handle_datagram(now, path, datagram);
+    if (previous_ice_) previous_ice_->handle_datagram(now, path, datagram);
 }
 
 void PeerConnection::handle_data(TimePoint now, const IcePath& path, ByteSpan datagram,
                                  bool validated) {
     bytes_received_ += datagram.size();
-    if (started_ && validated) {
-        ice_.note_data(now, path);
+    if (transport_ && validated) {
+        ice_->note_data(now, path);
+        if (previous_ice_) previous_ice_->note_data(now, path);
         transport_->handle_datagram(datagram, now);
         return;
     }
     if (early_.size() >= kMaxEarlyDatagrams || datagram.size() > kMaxEarlyBytes) return;
-    early_.push_back({path.remote, Bytes(datagram.begin(), datagram.end())});
+    early_.push_back({path, Bytes(datagram.begin(), datagram.end())});
 }
 
 void PeerConnection::handle_timeout(TimePoint now) {
     const auto due = [now](const std::optional<TimePoint>& when) { return when && *when <= now; };
-    if (due(ice_.next_timeout())) ice_.handle_timeout(now);
-    if (due(transport_->next_timeout())) transport_->handle_timeout(now);
-    if (!connected_ && connect_by_ <= now) close("connect timeout");
+    if (due(ice_->next_timeout())) ice_->handle_timeout(now);
+    if (previous_ice_ && due(previous_ice_->next_timeout())) previous_ice_->handle_timeout(now);
+    if (transport_ && due(transport_->next_timeout())) transport_->handle_timeout(now);
+    if (due(deadline_)) close(connected_ ? "ice restart timeout" : "connect timeout");
 }
 
 std::optional<TimePoint> PeerConnection::next_timeout() const {
     if (finished_) return std::nullopt;
-    std::optional<TimePoint> next;
-    if (!connected_) next = connect_by_;
-    for (const auto& when : {ice_.next_timeout(), transport_->next_timeout()}) {
+    std::optional<TimePoint> next = deadline_;
+    const auto consider = [&next](const std::optional<TimePoint>& when) {
         if (when && (!next || *when < *next)) next = when;
-    }
+    };
+    consider(ice_->next_timeout());
+    if (previous_ice_) consider(previous_ice_->next_timeout());
+    if (transport_) consider(transport_->next_timeout());
     return next;
 }
 
 void PeerConnection::service(TimePoint now) {
     if (finished_) return;
-    drain_ice();
-    if (!started_ && ice_.send_path()) {
-        started_ = true;
-        transport_->start(now);
+    if (previous_ice_) drain(*previous_ice_);
+    drain(*ice_);
+    for (const std::string& candidate : std::exchange(new_candidates_, {})) {
+        observer_->on_local_candidate(candidate);
     }
-    if (started_ && !early_.empty()) release_early(now);
-    if (ice_.state() == IceState::kFailed) close("consent expired");
-    transport_->poll(now);
+    if (previous_ice_ && ice_->send_path()) {
+        previous_ice_.reset();
+        if (connected_) deadline_.reset();
+    }
+    if (remote_ && !transport_ && end_.empty() && ice_->send_path()) begin_transport(now);
+    if (transport_ && !early_.empty()) release_early(now);
+    if (ice_->state() == IceState::kFailed) close("consent expired");
+    if (transport_) {
+        transport_->poll(now);
+    } else if (!end_.empty()) {
+        on_transport_closed(end_);
+    }
 }
 
-void PeerConnection::drain_ice() {
-    while (const auto event = ice_.poll_event()) {
+void PeerConnection::drain(IceAgent& agent) {
+    while (const auto event = agent.poll_event()) {
         switch (event->kind) {
             case IceEvent::Kind::kHeard:
-                host_.on_peer_address(*this, event->path.remote, false);
+                host_.on_peer_address(*this, event->path, false);
                 break;
             case IceEvent::Kind::kValidated:
-                host_.on_peer_address(*this, event->path.remote, true);
+                host_.on_peer_address(*this, event->path, true);
                 break;
             case IceEvent::Kind::kSelected:
                 remote_address_ = event->path.remote.text();
+                relayed_ = event->path.relay != 0;
                 break;
         }
     }
-    while (const auto out = ice_.poll_output()) host_.send_datagram(*this, out->path, out->bytes);
+    while (const auto out = agent.poll_output()) host_.send_datagram(*this, out->path, out->bytes);
+}
+
+void PeerConnection::begin_transport(TimePoint now) {
+    transport_ = make_data_transport(certificate_, stack_, *remote_, *this, *this);
+    // What was wanted was held against the transport's own bounds already.
+    for (const ChannelOptions& channel : std::exchange(wanted_channels_, {})) {
+        static_cast<void>(transport_->open_channel(channel).ok());
+    }
+    transport_->start(now);
+}
+
+bool PeerConnection::is_valid(const IcePath& path) const {
+    return ice_->is_valid(path) || (previous_ice_ && previous_ice_->is_valid(path));
 }
 
 void PeerConnection::release_early(TimePoint now) {
     for (EarlyDatagram& early : std::exchange(early_, {})) {
-        if (ice_.is_valid(early.remote)) {
+        if (is_valid(early.path)) {
             transport_->handle_datagram(early.bytes, now);
         } else {
             early_.push_back(std::move(early));
@@ -100,15 +168,19 @@ void PeerConnection::release_early(TimePoint now) {
 }
 
 void PeerConnection::close(std::string reason) {
-    transport_->close(reason);
+    if (transport_) {
+        transport_->close(reason);
+    } else if (end_.empty()) {
+        end_ = std::move(reason);
+    }
 }
 
 void PeerConnection::abandon() {
-    transport_->close("endpoint closed");
+    close("endpoint closed");
 }
 
 void PeerConnection::on_transport_datagram(ByteSpan datagram) {
-    const std::optional<IcePath>& path = ice_.send_path();
+    const std::optional<IcePath>& path = working_ice().send_path();
     if (!path) return;
     bytes_sent_ += datagram.size();
     host_.send_datagram(*this, *path, datagram);
@@ -116,6 +188,7 @@ void PeerConnection::on_transport_datagram(ByteSpan datagram) {
 
 void PeerConnection::on_transport_connected() {
     connected_ = true;
+    if (!previous_ice_) deadline_.reset();
     host_.on_peer_connected(*this);
     observer_->on_connected();
 }
@@ -135,9 +208,11 @@ PeerInfo PeerConnection::info() const {
     info.id = options_.id;
     info.connected = connected();
     info.remote_address = remote_address_;
+    info.relayed = relayed_;
     info.bytes_sent = bytes_sent_;
     info.bytes_received = bytes_received_;
-    info.channels = transport_->channel_count();
+    info.channels = transport_ ? transport_->channel_count() : 0;
+    if (transport_) info.remote_fingerprint = transport_->peer_fingerprint();
     return info;
 }
 

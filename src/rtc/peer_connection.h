@@ -25,20 +25,21 @@ class PeerHost {
     virtual void send_datagram(PeerConnection& peer, const IcePath& path, ByteSpan datagram) = 0;
     /// The peer sent an authentic check from there (not `validated`), or proved that it receives
     /// there: what comes from it is for this connection.
-    virtual void on_peer_address(PeerConnection& peer, const SocketAddress& remote,
-                                 bool validated) = 0;
+    virtual void on_peer_address(PeerConnection& peer, const IcePath& path, bool validated) = 0;
     virtual void on_peer_connected(PeerConnection& peer) = 0;
 };
 
 struct PeerOptions {
     PeerId id = 0;
     IceOptions ice;
-    IceCredentials remote_ice;
-    DataTransportOptions transport;
+    /// From the beginning until connected, and from an ICE restart until it has worked.
     Duration connect_timeout = std::chrono::seconds(30);
 };
 
 /// One peer: ICE below, DTLS, SCTP and data channels above it. Sans-IO but for the host.
+///
+/// What stands above ICE is made when a path was proved and the peer's description is known: until
+/// then a connection costs little, and no handshake begins with an address that anybody forged.
 ///
 /// Inputs only change state; service() then sends what there is to send and tells the observer. The
 /// endpoint calls it from its loop, never from within a call that a user made.
@@ -51,7 +52,20 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     ~PeerConnection() override;
 
     PeerId id() const { return options_.id; }
-    IceAgent& ice() { return ice_; }
+    IceAgent& ice() { return *ice_; }
+    const IceAgent& ice() const { return *ice_; }
+
+    /// What the peer's description says. REQUIRES: called once.
+    void set_remote(IceCredentials ice, DataTransportOptions transport);
+    /// What set_remote() was given; empty before.
+    const std::optional<DataTransportOptions>& remote() const { return remote_; }
+    /// ICE anew (RFC 8445 9), with the peer's new credentials; what runs above it stays, and the
+    /// path that works now is used until another one does.
+    void restart_ice(TimePoint now, IceOptions options, IceCredentials remote);
+    /// A candidate of ours that came after the connection was made: the observer is told, too.
+    void add_local_candidate(const Candidate& candidate);
+    /// See Endpoint::open_channel.
+    Status open_channel(const ChannelOptions& options);
 
     void handle_stun(TimePoint now, const IcePath& path, ByteSpan datagram);
     /// DTLS. What comes from an address that is not proved yet is held back until it is.
@@ -59,7 +73,7 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     void handle_timeout(TimePoint now);
     std::optional<TimePoint> next_timeout() const;
     /// Something waits for service(): the user called into a channel, or timers ran.
-    bool wants_service() const { return transport_->wants_poll(); }
+    bool wants_service() const { return transport_ ? transport_->wants_poll() : !end_.empty(); }
     void service(TimePoint now);
 
     void close(std::string reason);
@@ -68,16 +82,27 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     /// The observer has had its last call: it can be destroyed.
     bool finished() const { return finished_; }
     bool connected() const { return connected_ && !finished_; }
+    /// Managed by the endpoint: the peer came without signaling.
+    bool dialed_directly() const { return dialed_directly_; }
+    void set_dialed_directly() { dialed_directly_ = true; }
     PeerInfo info() const;
 
-    std::vector<SocketAddress>& addresses() { return addresses_; }
+    std::vector<IcePath>& addresses() { return addresses_; }
+    /// Managed by the endpoint: those of ours by which it finds this connection, and what the
+    /// descriptions' o= lines say.
+    std::vector<std::string> ufrags;
+    struct LocalSession {
+        std::uint64_t id = 0;
+        std::uint64_t version = 0;
+    } local_session;
+    std::string remote_session_id;
     /// Managed by the endpoint: when its timer will call, and whether it is listed there.
     std::optional<TimePoint> scheduled;
     bool marked = false;
 
  private:
     struct EarlyDatagram {
-        SocketAddress remote;
+        IcePath path;
         Bytes bytes;
     };
 
@@ -86,22 +111,37 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     std::unique_ptr<DataChannelObserver> on_transport_channel(DataChannel& channel) override;
     void on_transport_closed(const std::string& reason) override;
 
-    void drain_ice();
+    void drain(IceAgent& agent);
+    void begin_transport(TimePoint now);
     void release_early(TimePoint now);
+    /// Of the agent whose paths are used: the new one as soon as it has a path.
+    IceAgent& working_ice() { return previous_ice_ ? *previous_ice_ : *ice_; }
+    bool is_valid(const IcePath& path) const;
 
     const PeerOptions options_;
+    const Certificate& certificate_;
+    SctpStack& stack_;
+    Random& random_;
     PeerHost& host_;
-    const TimePoint connect_by_;
     std::unique_ptr<PeerObserver> observer_;
-    IceAgent ice_;
+
+    /// When what is under way must be done: connecting, or a restart of ICE.
+    std::optional<TimePoint> deadline_;
+    std::unique_ptr<IceAgent> ice_;
+    std::unique_ptr<IceAgent> previous_ice_;  ///< while a restart is under way
+    std::optional<DataTransportOptions> remote_;
     std::unique_ptr<DataTransport> transport_;
+    std::vector<ChannelOptions> wanted_channels_;  ///< until there is a transport
+    std::string end_;                              ///< why it was closed without a transport
 
     std::vector<EarlyDatagram> early_;
-    std::vector<SocketAddress> addresses_;  ///< in the endpoint's table; the oldest first
+    std::vector<std::string> new_candidates_;  ///< the observer does not know them yet
+    std::vector<IcePath> addresses_;           ///< in the endpoint's table; the oldest first
     std::string remote_address_;
+    bool relayed_ = false;
     std::uint64_t bytes_sent_ = 0;
     std::uint64_t bytes_received_ = 0;
-    bool started_ = false;
+    bool dialed_directly_ = false;
     bool connected_ = false;
     bool finished_ = false;
 };

@@ -10,10 +10,12 @@
 #include "base/ids.h"
 #include "rtc/data_transport.h"
 #include "rtc/endpoint.h"
+#include "rtc/ice_servers.h"
 #include "rtc/mux/udp_socket.h"
 #include "rtc/peer_connection.h"
 #include "rtc/sctp/sctp_association.h"
-#include "rtc/sdp/offer.h"
+#include "rtc/sdp/build.h"
+#include "rtc/sdp/description.h"
 
 namespace kollator::rtc {
 
@@ -23,7 +25,10 @@ namespace kollator::rtc {
 ///   datagram ─ first byte (RFC 7983) ─ 0..3, a request ──▶ by the ufrag in its USERNAME
 ///                                    ├ 0..3, an answer ──▶ by the first bytes of its transaction
 ///                                    id └ 20..63 ───────────▶ by the address that it came from
-class UdpEndpoint final : public Endpoint, private PeerHost {
+///
+/// A request with the user name of a direct dial makes a connection, where its integrity verifies
+/// and the gate lets it pass.
+class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersHost {
  public:
     UdpEndpoint(EventLoop& loop, const Clock& clock, Random& random, const Certificate& certificate,
                 EndpointOptions options, std::unique_ptr<UdpSocket> socket,
@@ -32,22 +37,48 @@ class UdpEndpoint final : public Endpoint, private PeerHost {
 
     Result<Answer> accept(std::string_view offer_sdp,
                           std::unique_ptr<PeerObserver> observer) override;
+    Result<LocalOffer> offer(std::unique_ptr<PeerObserver> observer) override;
+    Status accept_answer(PeerId peer, std::string_view answer_sdp) override;
+    Result<PeerId> dial(const DirectAddress& address,
+                        std::unique_ptr<PeerObserver> observer) override;
+    void accept_direct(DirectAcceptor acceptor) override { acceptor_ = std::move(acceptor); }
+    std::vector<DirectAddress> direct_addresses() const override;
+    Result<Answer> renegotiate(PeerId peer, std::string_view offer_sdp) override;
+    Result<std::string> restart_ice(PeerId peer, const IceCredentials& remote) override;
+    Status open_channel(PeerId peer, const ChannelOptions& options) override;
     Status add_remote_candidate(PeerId peer, std::string_view candidate) override;
     void close(PeerId peer, const std::string& reason) override;
+    std::vector<std::string> local_candidates() const override;
     std::uint16_t port() const override { return socket_->local_address().port; }
     std::vector<PeerInfo> peers() const override;
     EndpointStats stats() const override;
 
  private:
+    /// Where a datagram came from: its path, but for our own address.
+    struct RouteKey {
+        SocketAddress remote;
+        std::uint32_t relay = 0;
+
+        explicit RouteKey(const IcePath& path) : remote(path.remote), relay(path.relay) {}
+        bool operator==(const RouteKey&) const = default;
+    };
+    struct RouteHash {
+        std::size_t operator()(const RouteKey& key) const {
+            return SocketAddressHash()(key.remote) ^ key.relay;
+        }
+    };
     struct Route {
         PeerConnection* peer = nullptr;
         bool validated = false;
     };
 
     void send_datagram(PeerConnection& peer, const IcePath& path, ByteSpan datagram) override;
-    void on_peer_address(PeerConnection& peer, const SocketAddress& remote,
-                         bool validated) override;
+    void on_peer_address(PeerConnection& peer, const IcePath& path, bool validated) override;
     void on_peer_connected(PeerConnection& peer) override;
+    void send_to_server(const SocketAddress& server, ByteSpan datagram) override;
+    void on_relayed(const IcePath& path, ByteSpan datagram) override;
+    void on_relayed_end() override { run_turn(); }
+    void on_server_candidate(const Candidate& candidate) override;
 
     // Input.
     void handle_datagram(const IcePath& path, ByteSpan datagram);
@@ -66,24 +97,39 @@ class UdpEndpoint final : public Endpoint, private PeerHost {
     void set_timer(TimePoint now);
     void remove(PeerId id);
 
-    PeerOptions peer_options(const Offer& offer);
-    std::string answer_sdp(const Offer& offer, const PeerOptions& options) const;
+    // Making connections.
+    Status check_room() const;
+    PeerConnection& make_peer(IceRole role, IceCredentials local, Duration connect_timeout,
+                              std::unique_ptr<PeerObserver> observer);
+    IceOptions ice_options(PeerId id, IceRole role, IceCredentials local) const;
+    IceCredentials new_credentials() const;
+    void add_ufrag(PeerConnection& peer, const std::string& ufrag);
+    DataTransportOptions transport_options(const Description& remote) const;
+    LocalParameters local_parameters(const PeerConnection& peer) const;
+    std::vector<Candidate> candidates() const;
+    void add_remote(PeerConnection& peer, const Candidate& candidate);
+    void restart(PeerConnection& peer, const IceCredentials& remote);
+    PeerConnection* accept_direct_check(const IcePath& path, ByteSpan datagram,
+                                        const StunMessage& message);
 
     EventLoop& loop_;
     const Clock& clock_;
     Random& random_;
     const Certificate& certificate_;
     const EndpointOptions options_;
-    const std::vector<Candidate> candidates_;
+    const std::vector<Candidate> host_candidates_;
     const std::uint32_t transaction_secret_;
 
-    std::unique_ptr<SctpStack> stack_;
+    std::shared_ptr<SctpStack> stack_;  ///< with every other endpoint of the process
     std::unique_ptr<UdpSocket> socket_;
+    std::unique_ptr<IceServers> servers_;  ///< null without any
     std::unordered_map<PeerId, std::unique_ptr<PeerConnection>> peers_;
     std::unordered_map<std::string, PeerConnection*, KeyedHash, std::equal_to<>> by_ufrag_;
-    std::unordered_map<SocketAddress, Route, SocketAddressHash> routes_;
+    std::unordered_map<RouteKey, Route, RouteHash> routes_;
     std::set<std::pair<TimePoint, PeerId>> deadlines_;
     std::vector<PeerId> marked_;
+    DirectAcceptor acceptor_;
+    DirectGate gate_;
     Timer timer_;
     std::optional<TimePoint> timer_at_;
     PeerId last_id_ = 0;

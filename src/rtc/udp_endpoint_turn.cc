@@ -81,8 +81,9 @@ void UdpEndpoint::remove(PeerId id) {
     const auto found = peers_.find(id);
     PeerConnection& peer = *found->second;
     if (peer.scheduled) deadlines_.erase({*peer.scheduled, id});
-    for (const SocketAddress& remote : peer.addresses()) routes_.erase(remote);
-    by_ufrag_.erase(peer.ice().local_credentials().ufrag);
+    for (const IcePath& path : peer.addresses()) routes_.erase(RouteKey(path));
+    for (const std::string& ufrag : peer.ufrags) by_ufrag_.erase(ufrag);
+    if (peer.dialed_directly()) gate_.retire(peer.ufrags.front());
     kLog.debug("event=removed peer={}", id);
     peers_.erase(found);
 }

@@ -5,62 +5,7 @@
 // candidate, event, close, stats), `scale` is the share of the bulk cases' bytes that this offerer
 // is asked to carry.
 
-const KIB = 1024;
-const MIB = 1024 * KIB;
-
-function check(condition, what) {
-    if (!condition) throw new Error(what);
-}
-
-/** Fails after a while instead of waiting for ever. */
-function within(promise, ms, what) {
-    let timer;
-    const late = new Promise((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`${what}: not within ${ms} ms`)), ms);
-    });
-    return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-/** A channel with its messages in a queue, so that none is missed. */
-class Channel {
-    constructor(raw) {
-        this.raw = raw;
-        this.messages = [];
-        this.takers = [];
-        raw.binaryType = "arraybuffer";
-        raw.onmessage = ({ data }) => {
-            const message = typeof data === "string" ? data : new Uint8Array(data);
-            const taker = this.takers.shift();
-            if (taker) taker(message);
-            else this.messages.push(message);
-        };
-        this.open = within(
-            new Promise((resolve) => {
-                if (raw.readyState === "open") resolve();
-                raw.onopen = resolve;
-            }),
-            30_000,
-            `channel ${raw.label} open`,
-        );
-        this.closed = new Promise((resolve) => (raw.onclose = resolve));
-        this.open.catch(() => {});
-    }
-
-    next(ms = 60_000) {
-        const message = this.messages.length
-            ? Promise.resolve(this.messages.shift())
-            : new Promise((resolve) => this.takers.push(resolve));
-        return within(message, ms, `message on ${this.raw.label}`);
-    }
-}
-
-function gathered(pc) {
-    return new Promise((resolve) => {
-        const look = () => pc.iceGatheringState === "complete" && resolve();
-        pc.addEventListener("icegatheringstatechange", look);
-        look();
-    });
-}
+import { Channel, KIB, MIB, check, equal, gathered, pattern, rate, within } from "./support.mjs";
 
 /** Connects with the channels that `labels` names: {label: options}. */
 async function connect({ RTCPeerConnection, signal }, labels, change = (sdp) => sdp) {
@@ -75,18 +20,6 @@ async function connect({ RTCPeerConnection, signal }, labels, change = (sdp) => 
     check(answered.answer, `refused: ${answered.error}`);
     await pc.setRemoteDescription({ type: "answer", sdp: answered.answer });
     return { pc, peer: answered.peer, channels, channel: channels[Object.keys(labels)[0]] };
-}
-
-function pattern(size, seed) {
-    const bytes = new Uint8Array(size);
-    for (let i = 0; i < size; ++i) bytes[i] = (seed + i * 7 + (i >> 8)) & 0xff;
-    return bytes;
-}
-
-function equal(a, b) {
-    if (a.length !== b.length) return false;
-    for (let i = 0; i < a.length; ++i) if (a[i] !== b[i]) return false;
-    return true;
 }
 
 export const cases = {
@@ -243,6 +176,28 @@ export const cases = {
         pc.close();
     },
 
+    async "restarts ICE while its channel lives on"(env) {
+        const { pc, peer, channel } = await connect(env, { echo: {} });
+        await channel.open;
+        for (let turn = 0; turn < 2; ++turn) {
+            await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
+            await within(gathered(pc), 30_000, "gathering");
+            const answered = await env.signal.reoffer(peer, pc.localDescription.sdp);
+            check(answered.answer, `refused: ${answered.error}`);
+            await pc.setRemoteDescription({ type: "answer", sdp: answered.answer });
+            const ufrag = (sdp) => /a=ice-ufrag:(\S+)/.exec(sdp)[1];
+            // Consent with the old credentials would run out within 30 s.
+            const used = () => pc.iceConnectionState === "connected" || pc.iceConnectionState === "completed";
+            for (let i = 0; i < 100 && !used(); ++i) {
+                await new Promise((resolve) => setTimeout(resolve, 100));
+            }
+            check(used(), `ICE is ${pc.iceConnectionState} with ${ufrag(answered.answer)}`);
+            channel.raw.send(pattern(5_000, turn));
+            check(equal(await channel.next(), pattern(5_000, turn)), `echo ${turn}`);
+        }
+        pc.close();
+    },
+
     async "sends text that is known as text"(env) {
         const { pc, channel } = await connect(env, { echo: {} });
         await channel.open;
@@ -299,10 +254,6 @@ export const cases = {
         return `${Math.round(performance.now() - began)} ms`;
     },
 };
-
-function rate(bytes, began) {
-    return `${Math.round(bytes / 1e3 / (performance.now() - began))} MB/s`;
-}
 
 /** Opens one channel and stays, until whoever runs it is killed. Gives the peer's number. */
 export async function connectAndStay(env) {

@@ -1,4 +1,4 @@
-// Debian's Chromium as the offerer: the same cases, run inside a page.
+// Debian's Chromium: the same cases, run inside a page.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -6,7 +6,9 @@ import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 
+import { answererCases } from "./answerer_cases.mjs";
 import { cases } from "./cases.mjs";
+import { directCases } from "./direct_cases.mjs";
 import { EchoServer } from "./echo_server.mjs";
 
 const NOTICED_WITHIN_MS = 15_000;
@@ -29,33 +31,47 @@ let page;
 async function openPage() {
     const fresh = await browser.newPage();
     await fresh.exposeFunction("signalOffer", (sdp) => server.offer(sdp));
+    await fresh.exposeFunction("signalReoffer", (peer, sdp) => server.reoffer(peer, sdp));
+    await fresh.exposeFunction("signalMakeOffer", (labels) => server.makeOffer(labels));
+    await fresh.exposeFunction("signalAccept", (peer, sdp) => server.acceptAnswer(peer, sdp));
     await fresh.exposeFunction("signalCandidate", (peer, text) => server.candidate(peer, text));
     await fresh.exposeFunction("signalClose", (peer, reason) => server.close(peer, reason));
     await fresh.exposeFunction("signalEvent", (peer, name, ms) => server.event(peer, name, ms));
     await fresh.goto(`http://127.0.0.1:${files.address().port}/`);
-    await fresh.evaluate(async () => {
-        globalThis.library = await import("/cases.mjs");
+    await fresh.evaluate(async (direct) => {
+        const { cases, connectAndStay } = await import("/cases.mjs");
+        const { answererCases } = await import("/answerer_cases.mjs");
+        const { directCases } = await import("/direct_cases.mjs");
+        globalThis.library = { ...cases, ...answererCases, ...directCases, connectAndStay };
         globalThis.environment = {
             RTCPeerConnection,
             scale: 1,
+            direct,
             signal: {
                 offer: signalOffer,
+                reoffer: signalReoffer,
+                makeOffer: signalMakeOffer,
+                acceptAnswer: signalAccept,
                 candidate: signalCandidate,
                 close: signalClose,
                 event: signalEvent,
             },
         };
-    });
+    }, server.direct[0]);
     return fresh;
 }
 
 before(async () => {
     server = await EchoServer.start();
-    const source = await readFile(new URL("cases.mjs", import.meta.url));
+    const names = ["cases.mjs", "answerer_cases.mjs", "direct_cases.mjs", "support.mjs"];
+    const scripts = new Map();
+    for (const name of names) {
+        scripts.set(`/${name}`, await readFile(new URL(name, import.meta.url)));
+    }
     files = createServer((request, response) => {
-        const script = request.url === "/cases.mjs";
+        const script = scripts.get(request.url);
         response.setHeader("Content-Type", script ? "text/javascript" : "text/html");
-        response.end(script ? source : "<!doctype html><title>interop</title>");
+        response.end(script ?? "<!doctype html><title>interop</title>");
     });
     await new Promise((resolve) => files.listen(0, "127.0.0.1", resolve));
     launched = await chromium.launchServer({ executablePath, args, headless: true });
@@ -69,9 +85,9 @@ after(async () => {
     await server?.stop();
 });
 
-for (const name of Object.keys(cases)) {
+for (const name of Object.keys({ ...cases, ...answererCases, ...directCases })) {
     test(name, async (context) => {
-        const note = await page.evaluate((each) => library.cases[each](environment), name);
+        const note = await page.evaluate((each) => library[each](environment), name);
         if (note) context.diagnostic(note);
     });
 }

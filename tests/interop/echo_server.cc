@@ -1,13 +1,17 @@
 // The worker's WebRTC side without a worker, for interop tests and benchmarks: signaling is JSON
 // lines on standard input and output.
 //
+//   out  {"port":…,"direct":["/ip4/…"]}: the first line
 //   in   {"offer":"v=0…"}                      out  {"peer":1,"answer":"v=0…"} or {"error":…}
+//        {"peer":1,"reoffer":"v=0…"}                the same
+//        {"makeOffer":["label",…]}                  {"peer":1,"offer":"v=0…"}
+//        {"peer":1,"acceptAnswer":"v=0…"}           {"accepted":1} or {"error":…}
 //        {"peer":1,"candidate":"candidate:…"}       {"error":…} where it is refused
 //        {"peer":1,"close":"reason"}
 //        {"stats":true}                             {"stats":{…},"peers":[…]}
 //   Events: {"event":"connected"|"channel"|"channel-closed"|"closed", "peer":…, …}
 //
-// What a channel does, its label says:
+// What a channel does, its label says; one that begins with "unordered" is opened so:
 //   source:<count>:<bytes>  sends so many messages: index u32, then byte i = index + i
 //   sink:<bytes>            once so many bytes came, sends their number as u64
 //   close                   closes at the first message
@@ -165,6 +169,15 @@ class Server {
         const PeerId peer = line.value("peer", PeerId{0});
         if (line.contains("offer")) {
             accept(line["offer"].get<std::string>());
+        } else if (line.contains("reoffer")) {
+            print_answer(endpoint_.renegotiate(peer, line["reoffer"].get<std::string>()));
+        } else if (line.contains("makeOffer")) {
+            offer(line["makeOffer"]);
+        } else if (line.contains("acceptAnswer")) {
+            const Status status =
+                endpoint_.accept_answer(peer, line["acceptAnswer"].get<std::string>());
+            if (!status.ok()) return print({{"error", status.error().detail}});
+            print({{"accepted", peer}});
         } else if (line.contains("candidate")) {
             const Status status =
                 endpoint_.add_remote_candidate(peer, line["candidate"].get<std::string>());
@@ -180,12 +193,27 @@ class Server {
         auto observer = std::make_unique<PeerServer>();
         PeerServer& peer = *observer;
         const Result<Answer> answer = endpoint_.accept(offer, std::move(observer));
-        if (!answer.ok()) {
-            print({{"error", answer.error().detail}, {"code", to_string(answer.error().code)}});
-            return;
+        if (answer.ok()) peer.set_id(answer->peer);
+        print_answer(answer);
+    }
+    static void print_answer(const Result<Answer>& answer) {
+        if (answer.ok()) return print({{"peer", answer->peer}, {"answer", answer->sdp}});
+        print({{"error", answer.error().detail}, {"code", to_string(answer.error().code)}});
+    }
+    void offer(const Json& labels) {
+        auto observer = std::make_unique<PeerServer>();
+        PeerServer& peer = *observer;
+        const Result<LocalOffer> offer = endpoint_.offer(std::move(observer));
+        if (!offer.ok()) return print({{"error", offer.error().detail}});
+        peer.set_id(offer->peer);
+        for (const Json& label : labels) {
+            const auto text = label.get<std::string>();
+            const Status opened = endpoint_.open_channel(
+                offer->peer,
+                {.label = text, .protocol = {}, .ordered = !text.starts_with("unordered")});
+            if (!opened.ok()) return print({{"error", opened.error().detail}});
         }
-        peer.set_id(answer->peer);
-        print({{"peer", answer->peer}, {"answer", answer->sdp}});
+        print({{"peer", offer->peer}, {"offer", offer->sdp}});
     }
 
     void print_stats() {
@@ -195,12 +223,14 @@ class Server {
             peers.push_back({{"peer", info.id},
                              {"connected", info.connected},
                              {"remote", info.remote_address},
+                             {"relayed", info.relayed},
                              {"bytesSent", info.bytes_sent},
                              {"bytesReceived", info.bytes_received},
                              {"channels", info.channels}});
         }
         print({{"stats",
-                {{"active", stats.active},
+                {{"candidates", endpoint_.local_candidates()},
+                 {"active", stats.active},
                  {"pending", stats.pending},
                  {"total", stats.total},
                  {"packetsSent", stats.packets_sent},
@@ -230,7 +260,16 @@ int run(EndpointOptions options) {
         std::cerr << endpoint.error().detail << "\n";
         return 1;
     }
-    print({{"port", (*endpoint)->port()}});
+    (*endpoint)->accept_direct([](PeerId peer) {
+        auto observer = std::make_unique<PeerServer>();
+        observer->set_id(peer);
+        return observer;
+    });
+    Json direct = Json::array();
+    for (const DirectAddress& address : (*endpoint)->direct_addresses()) {
+        direct.push_back(format_direct_address(address));
+    }
+    print({{"port", (*endpoint)->port()}, {"direct", direct}});
     Server server(loop, **endpoint);
     loop.run();
     return 0;
@@ -248,7 +287,26 @@ int main(int argc, char** argv) {
     app.add_option("--send-buffer", options.send_buffer_bytes, "for each association, in bytes");
     app.add_flag("--include-loopback", options.include_loopback, "name loopback in answers");
     app.add_option("--debug", debug, "as the variable DEBUG");
+    std::string stun_host;
+    std::uint16_t stun_port = 0;
+    app.add_option("--stun-host", stun_host, "a STUN server");
+    app.add_option("--stun-port", stun_port, "its port");
+    kollator::rtc::TurnServerOptions turn;
+    app.add_option("--turn-host", turn.host, "a TURN server");
+    app.add_option("--turn-port", turn.port, "its port");
+    app.add_option("--turn-transport", turn.transport, "how to reach it")
+        ->transform(CLI::CheckedTransformer(std::map<std::string, kollator::rtc::TurnTransport>{
+            {"udp", kollator::rtc::TurnTransport::kUdp},
+            {"tcp", kollator::rtc::TurnTransport::kTcp},
+            {"tls", kollator::rtc::TurnTransport::kTls}}));
+    app.add_option("--turn-user", turn.username, "user name");
+    app.add_option("--turn-password", turn.password, "password");
+    app.add_option("--turn-secret", options.servers.turn_secret, "in place of both");
+    app.add_option("--turn-ca", options.servers.turn_ca_file, "authorities, PEM");
+    app.add_flag("--relay-only", options.relay_only, "no way but through the TURN server");
     CLI11_PARSE(app, argc, argv);
+    if (!stun_host.empty()) options.servers.stun.push_back({stun_host, stun_port});
+    if (!turn.host.empty()) options.servers.turn.push_back(turn);
     kollator::log::configure(kollator::log::Level::kInfo, debug);
     return kollator::rtc::run(std::move(options));
 }

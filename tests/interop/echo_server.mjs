@@ -23,7 +23,10 @@ export class EchoServer {
             server.#lines.push(JSON.parse(line));
             server.#waiting.forEach((look) => look());
         });
-        server.port = (await server.#take((line) => line.port)).port;
+        const first = await server.#take((line) => line.port);
+        server.port = first.port;
+        /** Where it takes direct dial: multiaddrs. */
+        server.direct = first.direct;
         return server;
     }
 
@@ -57,6 +60,23 @@ export class EchoServer {
     offer(sdp) {
         this.#write({ offer: sdp });
         return this.#take((line) => line.answer || line.code);
+    }
+
+    /** A further offer of the same connection. */
+    reoffer(peer, sdp) {
+        this.#write({ peer, reoffer: sdp });
+        return this.#take((line) => line.answer || line.code);
+    }
+
+    /** An offer of the server's, with a channel for each label: {peer, offer}. */
+    makeOffer(labels) {
+        this.#write({ makeOffer: labels });
+        return this.#take((line) => line.offer);
+    }
+
+    acceptAnswer(peer, sdp) {
+        this.#write({ peer, acceptAnswer: sdp });
+        return this.#take((line) => line.accepted === peer || line.error);
     }
 
     candidate(peer, candidate) {

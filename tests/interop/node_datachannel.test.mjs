@@ -10,4 +10,8 @@ import { runCases } from "./run_cases.mjs";
 // Its threads keep the process alive otherwise.
 after(() => cleanup());
 
-runCases("node-datachannel", { RTCPeerConnection: await offerer("node-datachannel"), scale: 1 });
+runCases("node-datachannel", {
+    RTCPeerConnection: await offerer("node-datachannel"),
+    scale: 1,
+    skip: { "restarts ICE while its channel lives on": "it cannot (libdatachannel 0.24)" },
+});

@@ -2,6 +2,7 @@
 
 export async function offerer(name) {
     if (name === "werift") return (await import("werift")).RTCPeerConnection;
+    if (name === "@roamhq/wrtc") return (await import("@roamhq/wrtc")).default.RTCPeerConnection;
     if (name === "node-datachannel") return nodeDatachannel();
     throw new Error(`no such offerer: ${name}`);
 }

@@ -1,11 +1,13 @@
-// Runs every case of cases.mjs with a WebRTC package for Node.
+// Runs every case of cases.mjs, answerer_cases.mjs and direct_cases.mjs with a WebRTC package for Node.
 
 import assert from "node:assert/strict";
 import { fork } from "node:child_process";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { answererCases } from "./answerer_cases.mjs";
 import { cases } from "./cases.mjs";
+import { directCases } from "./direct_cases.mjs";
 import { EchoServer } from "./echo_server.mjs";
 
 // protocol.md promises 15 s; what is left is for a machine under load.
@@ -19,9 +21,11 @@ export function runCases(packageName, { RTCPeerConnection, scale, skip = {} }) {
     });
     after(() => server.stop());
 
-    for (const [name, run] of Object.entries(cases)) {
+    const all = { ...cases, ...answererCases, ...directCases };
+    for (const [name, run] of Object.entries(all)) {
         test(name, { skip: skip[name] }, async (context) => {
-            const note = await run({ RTCPeerConnection, signal: server, scale });
+            const direct = server.direct[0];
+            const note = await run({ RTCPeerConnection, signal: server, scale, direct });
             if (note) context.diagnostic(note);
         });
     }

@@ -61,6 +61,16 @@ test("a worker's address alone is enough", async () => {
     assert.deepEqual(network.log, ["rtc a"]);
 });
 
+test("a worker's direct address needs no signaling", async () => {
+    const network = new FakeNetwork(new FakeWorker("192.0.2.1"));
+    const workerAddress =
+        "/ip4/192.0.2.1/udp/8081/webrtc-direct/certhash/" +
+        "uEiAAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHw";
+    client = new KollatorClient({ platform: network.platform(), workerAddress });
+    await ask(client);
+    assert.deepEqual(network.log, ["dial 192.0.2.1"]);
+});
+
 test("a lost connection is replaced, by another worker first, and the request repeated", async () => {
     const [a, b] = [new FakeWorker("a"), new FakeWorker("b")];
     const network = new FakeNetwork(a, b);

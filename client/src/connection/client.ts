@@ -16,6 +16,8 @@ export interface ClientOptions {
     frontUrl?: string;
     /** A worker's HTTP address, to be reached by POST /rtc without a front. */
     workerUrl?: string;
+    /** A worker's direct address ("/ip4/…/certhash/…"), to be reached without any signaling. */
+    workerAddress?: string;
     platform?: Platform;
     onState?: (state: ConnectionState) => void;
     /** A task that cannot go on for so long fails; Infinity: it waits until it is aborted. */
@@ -202,11 +204,18 @@ export class KollatorClient {
     }
 
     async #routes(signal: AbortSignal): Promise<Route[]> {
-        const { frontUrl, workerUrl } = this.#options;
+        const { frontUrl, workerUrl, workerAddress } = this.#options;
         const direct: Route[] =
-            workerUrl === undefined
+            workerUrl === undefined && workerAddress === undefined
                 ? []
-                : [{ worker: { id: "", url: workerUrl }, signalingUrl: undefined, iceServers: [] }];
+                : [
+                      {
+                          worker: { id: "", url: workerUrl ?? "" },
+                          signalingUrl: undefined,
+                          iceServers: [],
+                          directAddress: workerAddress,
+                      },
+                  ];
         if (frontUrl === undefined) {
             return direct;
         }

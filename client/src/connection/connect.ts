@@ -8,6 +8,7 @@ import {
 } from "../protocol/constants.ts";
 import { type Deferred, abortable, deferred } from "../wait.ts";
 import type { WorkerAddress } from "./bootstrap.ts";
+import { directAnswer, parseDirectAddress } from "./direct.ts";
 import { type OpenWebSocket, Signaling } from "./signaling.ts";
 import { DataChannelWire, type Wire } from "./wire.ts";
 
@@ -23,6 +24,8 @@ export interface Route {
     /** Undefined: by POST /rtc only. */
     signalingUrl: string | undefined;
     iceServers: RTCIceServer[];
+    /** To be dialed without signaling; goes before the other ways. */
+    directAddress?: string | undefined;
 }
 
 /** Host candidates are there at once; one STUN round trip more is worth waiting for. */
@@ -38,7 +41,10 @@ export function browserPlatform(): Platform {
     };
 }
 
-/** Through the front's relay; by POST /rtc where that fails, or where there is no front. */
+/**
+ * By its direct address where it is known, through the front's relay, or by POST /rtc: whatever of
+ * these the route has, until one works.
+ */
 export async function connect(
     route: Route,
     platform: Platform,
@@ -46,6 +52,7 @@ export async function connect(
     signal: AbortSignal,
 ): Promise<Wire> {
     const ways = [
+        ...(route.directAddress === undefined ? [] : [dialDirectly]),
         ...(route.signalingUrl === undefined ? [] : [relayThroughFront]),
         ...(route.worker.url === "" ? [] : [exchangeByHttp]),
     ];
@@ -200,6 +207,15 @@ async function relayThroughFront(attempt: Attempt): Promise<void> {
 /** One that this browser cannot use (another address family, say) is no fault. */
 function addCandidate(peer: RTCPeerConnection, candidate: RTCIceCandidateInit): void {
     peer.addIceCandidate(candidate).catch(() => {});
+}
+
+async function dialDirectly(attempt: Attempt): Promise<void> {
+    const { peer, route } = attempt;
+    const address = parseDirectAddress(route.directAddress ?? "");
+    const offer = await peer.createOffer();
+    await peer.setLocalDescription(offer);
+    const offered = peer.localDescription?.sdp ?? offer.sdp ?? "";
+    await peer.setRemoteDescription({ type: "answer", sdp: directAnswer(address, offered) });
 }
 
 async function exchangeByHttp(attempt: Attempt): Promise<void> {

@@ -50,13 +50,17 @@ class DtlsTransport {
     virtual State state() const = 0;
     /// Why the state is kFailed, for logs: "certificate does not match the fingerprint", …
     virtual const std::string& failure() const = 0;
+    /// SHA-256 of the certificate that the peer proved to own; empty before the handshake is over.
+    virtual std::optional<std::array<std::uint8_t, 32>> peer_fingerprint() const = 0;
 };
 
 /// `remote_fingerprint`: SHA-256 of the peer's certificate as its SDP says; a certificate that does
-/// not match ends in kFailed before any application data. `mtu_bytes`: the UDP payload.
+/// not match ends in kFailed before any application data. Empty: any certificate is good.
+/// `mtu_bytes`: the UDP payload.
 /// `certificate` and `sink` outlive the transport.
 std::unique_ptr<DtlsTransport> make_dtls_transport(
     const Certificate& certificate, DtlsRole role,
-    const std::array<std::uint8_t, 32>& remote_fingerprint, std::size_t mtu_bytes, DtlsSink& sink);
+    const std::optional<std::array<std::uint8_t, 32>>& remote_fingerprint, std::size_t mtu_bytes,
+    DtlsSink& sink);
 
 }  // namespace kollator::rtc

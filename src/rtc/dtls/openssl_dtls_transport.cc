@@ -75,8 +75,8 @@ class OpensslDtlsTransport final : public DtlsTransport,
                                    private DatagramWriter {
  public:
     OpensslDtlsTransport(const Certificate& certificate, DtlsRole role,
-                         const crypto::Sha256Digest& remote_fingerprint, std::size_t mtu_bytes,
-                         DtlsSink& sink);
+                         const std::optional<crypto::Sha256Digest>& remote_fingerprint,
+                         std::size_t mtu_bytes, DtlsSink& sink);
 
     void start(TimePoint now) override;
     void handle_datagram(ByteSpan datagram, TimePoint now) override;
@@ -86,6 +86,9 @@ class OpensslDtlsTransport final : public DtlsTransport,
     void close() override;
     State state() const override { return state_; }
     const std::string& failure() const override { return failure_; }
+    std::optional<crypto::Sha256Digest> peer_fingerprint() const override {
+        return state_ == State::kHandshaking ? std::nullopt : peer_fingerprint_;
+    }
 
  private:
     bool accept_peer(const crypto::Sha256Digest& fingerprint) override;
@@ -112,7 +115,7 @@ class OpensslDtlsTransport final : public DtlsTransport,
     void fail(std::string reason);
 
     DtlsSink& sink_;
-    const crypto::Sha256Digest remote_fingerprint_;
+    const std::optional<crypto::Sha256Digest> remote_fingerprint_;  // empty: any
     const DtlsRole role_;
 
     DatagramPort port_;
@@ -120,6 +123,7 @@ class OpensslDtlsTransport final : public DtlsTransport,
     State state_ = State::kHandshaking;
     bool started_ = false;
     bool fingerprint_mismatch_ = false;
+    std::optional<crypto::Sha256Digest> peer_fingerprint_;
     std::string failure_;
     TimePoint handshake_deadline_{};
     std::optional<TimePoint> retransmit_at_;
@@ -128,9 +132,10 @@ class OpensslDtlsTransport final : public DtlsTransport,
     std::unique_ptr<RecordLayer> records_;  // once connected; then ssl_ is null
 };
 
-OpensslDtlsTransport::OpensslDtlsTransport(const Certificate& certificate, DtlsRole role,
-                                           const crypto::Sha256Digest& remote_fingerprint,
-                                           std::size_t mtu_bytes, DtlsSink& sink)
+OpensslDtlsTransport::OpensslDtlsTransport(
+    const Certificate& certificate, DtlsRole role,
+    const std::optional<crypto::Sha256Digest>& remote_fingerprint, std::size_t mtu_bytes,
+    DtlsSink& sink)
     : sink_(sink), remote_fingerprint_(remote_fingerprint), role_(role) {
     port_.writer = this;
     port_.mtu_bytes = mtu_bytes;
@@ -161,9 +166,11 @@ OpensslDtlsTransport::OpensslDtlsTransport(const Certificate& certificate, DtlsR
 }
 
 bool OpensslDtlsTransport::accept_peer(const crypto::Sha256Digest& fingerprint) {
-    const bool same = crypto::constant_time_equal(fingerprint, remote_fingerprint_);
-    if (!same) fingerprint_mismatch_ = true;
-    return same;
+    const bool good =
+        !remote_fingerprint_ || crypto::constant_time_equal(fingerprint, *remote_fingerprint_);
+    if (good) peer_fingerprint_ = fingerprint;
+    fingerprint_mismatch_ = !good;
+    return good;
 }
 
 void OpensslDtlsTransport::start(TimePoint now) {
@@ -379,7 +386,8 @@ void OpensslDtlsTransport::close() {
 
 std::unique_ptr<DtlsTransport> make_dtls_transport(
     const Certificate& certificate, DtlsRole role,
-    const std::array<std::uint8_t, 32>& remote_fingerprint, std::size_t mtu_bytes, DtlsSink& sink) {
+    const std::optional<std::array<std::uint8_t, 32>>& remote_fingerprint, std::size_t mtu_bytes,
+    DtlsSink& sink) {
     return std::make_unique<OpensslDtlsTransport>(certificate, role, remote_fingerprint, mtu_bytes,
                                                   sink);
 }

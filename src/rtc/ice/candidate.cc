@@ -12,6 +12,10 @@ namespace {
 
 constexpr std::size_t kUfragCharacters = 8;
 constexpr std::size_t kPasswordCharacters = 24;
+// RFC 8839 5.4.
+constexpr std::size_t kMinUfragCharacters = 4;
+constexpr std::size_t kMinPasswordCharacters = 22;
+constexpr std::size_t kMaxCredentialCharacters = 256;
 constexpr std::size_t kMaxCandidateBytes = 1024;
 // foundation, component, transport, priority, address, port, "typ", type
 constexpr std::size_t kFixedFields = 8;
@@ -145,6 +149,19 @@ std::string format_candidate(const Candidate& candidate) {
                             candidate.related->port);
     }
     return text;
+}
+
+Status check_ice_credentials(const IceCredentials& credentials) {
+    const auto within = [](const std::string& text, std::size_t least) {
+        return text.size() >= least && text.size() <= kMaxCredentialCharacters;
+    };
+    if (!within(credentials.ufrag, kMinUfragCharacters)) {
+        return make_error(ErrorCode::kInvalid, "a=ice-ufrag must have 4 to 256 characters");
+    }
+    if (!within(credentials.password, kMinPasswordCharacters)) {
+        return make_error(ErrorCode::kInvalid, "a=ice-pwd must have 22 to 256 characters");
+    }
+    return {};
 }
 
 IceCredentials make_ice_credentials(Random& random) {

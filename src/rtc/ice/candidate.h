@@ -20,6 +20,8 @@ struct Candidate {
     SocketAddress address;
     CandidateType type = CandidateType::kHost;
     std::optional<SocketAddress> related;  ///< the base, for reflexive and relayed ones
+    /// Of ours, if relayed: what IcePath::relay says for it.
+    std::uint32_t relay = 0;
 };
 
 /// RFC 8445 5.1.2.1, for component 1. `local_preference`: of this address among those of its type,
@@ -40,6 +42,10 @@ struct IceCredentials {
 
     bool operator==(const IceCredentials&) const = default;
 };
+
+/// RFC 8839 5.4: a ufrag of 4 to 256 characters, a password of 22 to 256. kInvalid: the detail says
+/// which is not.
+Status check_ice_credentials(const IceCredentials& credentials);
 
 /// RFC 8445 5.3 wants 24 bits of randomness in the ufrag and 128 in the password: these have 48 (8
 /// characters; sessions are found by it) and 144 (24 characters).

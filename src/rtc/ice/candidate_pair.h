@@ -15,8 +15,15 @@ namespace kollator::rtc {
 struct IcePath {
     IpAddress local;
     SocketAddress remote;
+    /// 0: by the endpoint's own socket. Else the relay that it goes through; `local` is unspecified
+    /// then.
+    std::uint32_t relay = 0;
 
     bool operator==(const IcePath&) const = default;
+    /// Whether both lead to the same place by the same way, whichever of our addresses they name.
+    bool leads_as(const IcePath& other) const {
+        return remote == other.remote && relay == other.relay;
+    }
 };
 
 /// A check in flight (RFC 8445 14.3, RFC 8489 6.2.1).

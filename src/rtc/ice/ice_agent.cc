@@ -27,20 +27,35 @@ void IceAgent::set_remote_credentials(IceCredentials credentials) {
 
 void IceAgent::add_local_candidate(const Candidate& candidate) {
     local_candidates_.push_back(candidate);
+    if (candidate.relay == 0) return;
+    for (const RemoteCandidate& remote : remote_candidates_) pair_up(remote, candidate.relay);
 }
 
 void IceAgent::add_remote_candidate(const Candidate& candidate) {
-    if (remote_candidates_ >= kMaxRemoteCandidates) return;
-    if (candidate.address.ip.is_v6() && !options_.ipv6) return;
-    ++remote_candidates_;
-    const bool known = std::any_of(pairs_.begin(), pairs_.end(), [&](const auto& pair) {
-        return pair->path.remote == candidate.address;
-    });
-    if (!known) add_pair({IpAddress(), candidate.address}, candidate.priority);
+    if (remote_candidates_.size() >= kMaxRemoteCandidates) return;
+    const RemoteCandidate& remote =
+        remote_candidates_.emplace_back(RemoteCandidate{candidate.address, candidate.priority});
+    const bool reachable = !remote.address.ip.is_v6() || options_.ipv6;
+    if (reachable && !options_.relay_only) pair_up(remote, 0);
+    for (const Candidate& local : local_candidates_) {
+        if (local.relay != 0) pair_up(remote, local.relay);
+    }
+}
+
+void IceAgent::pair_up(const RemoteCandidate& remote, std::uint32_t relay) {
+    for (const Candidate& local : local_candidates_) {
+        // A relay has addresses of one family.
+        const bool same = local.address.ip.is_v6() == remote.address.ip.is_v6();
+        if (relay != 0 && local.relay == relay && !same) return;
+    }
+    const IcePath path{IpAddress(), remote.address, relay};
+    const bool known = std::any_of(pairs_.begin(), pairs_.end(),
+                                   [&](const auto& pair) { return pair->path.leads_as(path); });
+    if (!known) add_pair(path, remote.priority);
 }
 
 void IceAgent::handle_datagram(TimePoint now, const IcePath& path, ByteSpan datagram) {
-    if (state_ == IceState::kFailed) return;
+    if (state_ == IceState::kFailed || (options_.relay_only && path.relay == 0)) return;
     const Result<StunMessage> message = parse_stun(datagram);
     if (!message.ok() || message->method != kStunBinding) return;
     switch (message->message_class) {
@@ -57,7 +72,7 @@ void IceAgent::handle_datagram(TimePoint now, const IcePath& path, ByteSpan data
 }
 
 void IceAgent::note_data(TimePoint now, const IcePath& path) {
-    if (selected_ != nullptr && selected_->path.remote == path.remote) {
+    if (selected_ != nullptr && selected_->path.leads_as(path)) {
         selected_->last_received = now;
     }
 }
@@ -170,7 +185,7 @@ void IceAgent::update_send_path(TimePoint now) {
         }
     }
     if (best == nullptr || send_path_ == best->path) return;
-    if (send_path_ && send_path_->remote == best->path.remote) {
+    if (send_path_ && send_path_->leads_as(best->path)) {
         send_path_ = best->path;  // only our own side of it became known, or changed
         return;
     }
@@ -185,9 +200,9 @@ void IceAgent::update_send_path(TimePoint now) {
     events_.push_back({IceEvent::Kind::kSelected, best->path});
 }
 
-bool IceAgent::is_valid(const SocketAddress& remote) const {
-    return std::any_of(pairs_.begin(), pairs_.end(), [&remote](const auto& pair) {
-        return pair->state == PairState::kSucceeded && pair->path.remote == remote;
+bool IceAgent::is_valid(const IcePath& path) const {
+    return std::any_of(pairs_.begin(), pairs_.end(), [&path](const auto& pair) {
+        return pair->state == PairState::kSucceeded && pair->path.leads_as(path);
     });
 }
 
@@ -250,6 +265,8 @@ std::uint64_t IceAgent::pair_priority(const CandidatePair& pair) const {
 
 std::uint32_t IceAgent::local_priority(const IcePath& path) const {
     for (const Candidate& candidate : local_candidates_) {
+        if (candidate.relay != path.relay) continue;
+        if (path.relay != 0) return candidate.priority;
         const bool same_family = candidate.address.ip.is_v6() == path.remote.ip.is_v6();
         if (candidate.address.ip == path.local || (path.local.is_unspecified() && same_family)) {
             return candidate.priority;
@@ -274,7 +291,7 @@ void IceAgent::switch_role(IceRole role) {
 CandidatePair* IceAgent::find_pair(const IcePath& path) {
     CandidatePair* unbound = nullptr;
     for (const auto& pair : pairs_) {
-        if (pair->path.remote != path.remote) continue;
+        if (!pair->path.leads_as(path)) continue;
         if (pair->path.local == path.local) return pair.get();
         if (pair->path.local.is_unspecified()) unbound = pair.get();
     }

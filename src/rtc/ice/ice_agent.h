@@ -32,6 +32,8 @@ struct IceOptions {
     /// the agent that an answer belongs to.
     std::uint32_t transaction_prefix = 0;
     bool ipv6 = true;  ///< whether the socket can send to v6 addresses
+    /// Only relays are used: nothing is sent, or answered, by the socket itself.
+    bool relay_only = false;
     Duration consent_timeout = std::chrono::seconds(12);
     /// Until then only checks of the peer make us send ours. An answerer that can be reached gives
     /// the peer time to get the answer.
@@ -54,8 +56,8 @@ struct IceEvent {
 };
 
 /// One full ICE agent (RFC 8445) for one component, sans-IO: datagrams and time go in, datagrams
-/// and events come out. It sends from one socket; a relay or a second interface will be a further
-/// base in IcePath.
+/// and events come out. It sends from one socket, and through relays, each of which is a base of
+/// its own: IcePath says which.
 ///
 /// After any call that may change something (all that are not const), drain poll_output() and
 /// poll_event(), and look at next_timeout(). Loop thread only.
@@ -65,9 +67,10 @@ class IceAgent {
     IceAgent(IceOptions options, Random& random);
 
     const IceCredentials& local_credentials() const { return options_.local; }
+    const std::optional<IceCredentials>& remote_credentials() const { return remote_; }
     /// Until it is called, checks are answered but none are sent.
     void set_remote_credentials(IceCredentials credentials);
-    /// Only its priority and address matter: all host candidates share the socket.
+    /// Of one that is not relayed only priority and address matter: all of them share the socket.
     void add_local_candidate(const Candidate& candidate);
     /// Those past kMaxRemoteCandidates are ignored.
     void add_remote_candidate(const Candidate& candidate);
@@ -89,8 +92,8 @@ class IceAgent {
     /// Where to send: the selected pair, before there is one the best that is valid (RFC
     /// 8445 12.1), or empty.
     const std::optional<IcePath>& send_path() const { return send_path_; }
-    /// Whether an answer to a check of ours came from there.
-    bool is_valid(const SocketAddress& remote) const;
+    /// Whether an answer to a check of ours came by this way.
+    bool is_valid(const IcePath& path) const;
     std::size_t pair_count() const { return pairs_.size(); }
 
     static constexpr std::size_t kMaxRemoteCandidates = 32;
@@ -102,6 +105,11 @@ class IceAgent {
     static constexpr Duration kPacing = std::chrono::milliseconds(50);
 
  private:
+    struct RemoteCandidate {
+        SocketAddress address;
+        std::uint32_t priority = 0;
+    };
+
     // Requests of the peer.
     void handle_request(TimePoint now, const IcePath& path, ByteSpan datagram,
                         const StunMessage& message);
@@ -126,6 +134,7 @@ class IceAgent {
     TransactionId new_transaction();
 
     // The check list.
+    void pair_up(const RemoteCandidate& remote, std::uint32_t relay);
     CandidatePair* find_pair(const IcePath& path);
     CandidatePair* find_transaction(const TransactionId& transaction);
     CandidatePair* add_pair(const IcePath& path, std::uint32_t remote_priority);
@@ -151,7 +160,7 @@ class IceAgent {
     std::uint64_t tie_breaker_;
     std::optional<IceCredentials> remote_;
     std::vector<Candidate> local_candidates_;
-    std::size_t remote_candidates_ = 0;
+    std::vector<RemoteCandidate> remote_candidates_;
 
     /// In no order. Pointers into it are good until add_pair.
     std::vector<std::unique_ptr<CandidatePair>> pairs_;

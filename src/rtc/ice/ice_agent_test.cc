@@ -153,8 +153,8 @@ TEST(IceAgent, TellsHearingThenValidationThenSelection) {
         EXPECT_EQ(event->kind, kind);
         EXPECT_EQ(event->path.remote, kPeer);
     }
-    EXPECT_TRUE(network.worker().is_valid(kPeer));
-    EXPECT_FALSE(network.worker().is_valid(kWorker));
+    EXPECT_TRUE(network.worker().is_valid({IpAddress(), kPeer}));
+    EXPECT_FALSE(network.worker().is_valid({IpAddress(), kWorker}));
 }
 
 TEST(IceAgent, ConnectsOverALossyNetwork) {

@@ -115,12 +115,12 @@ void IceAgent::handle_response(TimePoint now, const IcePath& path, ByteSpan data
                                const StunMessage& message) {
     if (!remote_ || !verify_integrity(datagram, message, remote_->password)) return;
     const bool success = message.message_class == StunClass::kSuccess;
-    const bool on_send_path = send_path_ && send_path_->remote == path.remote;
+    const bool on_send_path = send_path_ && send_path_->leads_as(path);
     if (consent_ && success && on_send_path && consent_->renew(now, message.transaction)) return;
 
     CandidatePair* const pair = find_transaction(message.transaction);
     // 7.2.5.2.1: an answer from elsewhere than the check was sent to proves nothing.
-    if (pair == nullptr || pair->path.remote != path.remote) return;
+    if (pair == nullptr || !pair->path.leads_as(path)) return;
     if (pair->path.local.is_unspecified()) {
         // Which of our addresses the kernel chose; it may turn out to be a pair that is known.
         const CandidatePair* const same = find_pair(path);

@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "rtc/sdp/answer.h"
-#include "rtc/sdp/offer.h"
+#include "rtc/sdp/build.h"
+#include "rtc/sdp/description.h"
 
 namespace kollator::rtc {
 namespace {
@@ -40,17 +40,17 @@ std::string with(std::string text, std::string_view from, std::string_view to) {
 }
 
 ErrorCode code_of(const std::string& sdp) {
-    const Result<Offer> offer = parse_offer(sdp);
+    const Result<Description> offer = parse_offer(sdp);
     return offer.ok() ? ErrorCode::kInternal : offer.error().code;
 }
 
 std::string detail_of(const std::string& sdp) {
-    const Result<Offer> offer = parse_offer(sdp);
+    const Result<Description> offer = parse_offer(sdp);
     return offer.ok() ? "parsed" : offer.error().detail;
 }
 
 TEST(SdpOffer, ReadsChromiumsOffer) {
-    const Result<Offer> offer = parse_offer(chromium_offer());
+    const Result<Description> offer = parse_offer(chromium_offer());
     ASSERT_TRUE(offer.ok()) << offer.error().detail;
     EXPECT_EQ(offer->ice.ufrag, "Xp4q");
     EXPECT_EQ(offer->ice.password, "0123456789abcdefghijkl/+");
@@ -84,7 +84,7 @@ TEST(SdpOffer, TakesCredentialsAndFingerprintFromTheSession) {
                "a=ice-ufrag:sess\r\na=ice-pwd:sessionpasswordsessionpw\r\na=ice-lite\r\n"
                "a=fingerprint:SHA-256 " +
                    std::string(kDigest) + "\r\na=setup:passive\r\nm=application");
-    const Result<Offer> offer = parse_offer(sdp);
+    const Result<Description> offer = parse_offer(sdp);
     ASSERT_TRUE(offer.ok()) << offer.error().detail;
     EXPECT_EQ(offer->ice.ufrag, "sess");
     EXPECT_EQ(offer->setup, DtlsSetup::kPassive);
@@ -92,7 +92,7 @@ TEST(SdpOffer, TakesCredentialsAndFingerprintFromTheSession) {
 }
 
 TEST(SdpOffer, DefaultsTheMessageSizeTo64KiB) {
-    const Result<Offer> offer = parse_offer(without(chromium_offer(), "a=max-message-size"));
+    const Result<Description> offer = parse_offer(without(chromium_offer(), "a=max-message-size"));
     ASSERT_TRUE(offer.ok());
     EXPECT_EQ(offer->max_message_bytes, 65536u);
 }
@@ -100,7 +100,7 @@ TEST(SdpOffer, DefaultsTheMessageSizeTo64KiB) {
 TEST(SdpOffer, ReadsTheOldForm) {
     std::string sdp = with(chromium_offer(), "UDP/DTLS/SCTP webrtc-datachannel", "DTLS/SCTP 5001");
     sdp = with(sdp, "a=sctp-port:5000", "a=sctpmap:5001 webrtc-datachannel 1024");
-    const Result<Offer> offer = parse_offer(sdp);
+    const Result<Description> offer = parse_offer(sdp);
     ASSERT_TRUE(offer.ok()) << offer.error().detail;
     EXPECT_EQ(offer->sctp_port, 5001);
     const std::string answer = build_answer(*offer, {});
@@ -160,7 +160,7 @@ TEST(SdpOffer, HoldsItsBounds) {
     for (std::size_t i = 0; i < 2 * kMaxSdpCandidates; ++i) {
         many += "a=candidate:1 1 udp 1 192.0.2.1 1000 typ host\r\n";
     }
-    const Result<Offer> offer = parse_offer(many);
+    const Result<Description> offer = parse_offer(many);
     ASSERT_TRUE(offer.ok());
     EXPECT_EQ(offer->candidates.size(), kMaxSdpCandidates);
 }
@@ -168,15 +168,15 @@ TEST(SdpOffer, HoldsItsBounds) {
 TEST(SdpOffer, SurvivesTruncationAtEachByte) {
     const std::string whole = chromium_offer();
     for (std::size_t size = 0; size < whole.size(); ++size) {
-        const Result<Offer> offer = parse_offer(std::string_view(whole).substr(0, size));
+        const Result<Description> offer = parse_offer(std::string_view(whole).substr(0, size));
         if (!offer.ok()) {
             EXPECT_FALSE(offer.error().detail.empty());
         }
     }
 }
 
-AnswerParameters answer_parameters() {
-    AnswerParameters parameters;
+LocalParameters answer_parameters() {
+    LocalParameters parameters;
     parameters.session_id = 77;
     parameters.ice = {"workerXY", "workerpasswordworkerpass"};
     parameters.fingerprint = std::string(kDigest);
@@ -197,7 +197,7 @@ TEST(SdpAnswer, AcceptsTheDataSectionAndRejectsOthers) {
     const std::string audio =
         "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\na=mid:7\r\na=setup:whatever\r\nm=application";
     std::string sdp = with(chromium_offer(), "m=application", audio);
-    const Result<Offer> offer = parse_offer(with(sdp, "BUNDLE 0", "BUNDLE 7 0"));
+    const Result<Description> offer = parse_offer(with(sdp, "BUNDLE 0", "BUNDLE 7 0"));
     ASSERT_TRUE(offer.ok()) << offer.error().detail;
     EXPECT_EQ(offer->data_section, 1u);
 
@@ -215,16 +215,70 @@ TEST(SdpAnswer, AcceptsTheDataSectionAndRejectsOthers) {
 }
 
 TEST(SdpAnswer, IsReadableAsAnOffer) {
-    const Result<Offer> offer = parse_offer(chromium_offer());
+    const Result<Description> offer = parse_offer(chromium_offer());
     ASSERT_TRUE(offer.ok());
-    AnswerParameters parameters = answer_parameters();
-    parameters.dtls_client = true;
-    const Result<Offer> read = parse_offer(build_answer(*offer, parameters));
+    LocalParameters parameters = answer_parameters();
+    parameters.setup = DtlsSetup::kActive;
+    const Result<Description> read = parse_offer(build_answer(*offer, parameters));
     ASSERT_TRUE(read.ok()) << read.error().detail;
     EXPECT_EQ(read->ice, parameters.ice);
     EXPECT_EQ(read->setup, DtlsSetup::kActive);
     EXPECT_EQ(read->candidates.size(), 2u);
     EXPECT_TRUE(read->end_of_candidates);
+}
+
+TEST(SdpBuild, MakesAnOfferThatCanBeAnswered) {
+    LocalParameters parameters = answer_parameters();
+    parameters.setup = DtlsSetup::kActpass;
+    parameters.session_version = 3;
+    const std::string sdp = build_offer(parameters);
+    EXPECT_THAT(sdp, HasSubstr("o=- 77 3 IN IP4 127.0.0.1\r\n"));
+    EXPECT_THAT(sdp, HasSubstr("a=setup:actpass\r\n"));
+    const Result<Description> offer = parse_offer(sdp);
+    ASSERT_TRUE(offer.ok()) << offer.error().detail;
+    EXPECT_EQ(offer->session_id, "77");
+    EXPECT_TRUE(offer->bundled);
+    EXPECT_EQ(offer->ice, parameters.ice);
+    EXPECT_EQ(offer->sctp_port, 5000);
+    EXPECT_EQ(offer->max_message_bytes, 262144u);
+    EXPECT_EQ(offer->candidates.size(), 2u);
+    EXPECT_TRUE(parse_answer(build_answer(*offer, answer_parameters())).ok());
+}
+
+TEST(SdpBuild, LeavesRoomForCandidatesThatCome) {
+    LocalParameters parameters = answer_parameters();
+    parameters.candidates.clear();
+    parameters.end_of_candidates = false;
+    const std::string sdp = build_offer(parameters);
+    EXPECT_THAT(sdp, Not(HasSubstr("end-of-candidates")));
+    EXPECT_THAT(sdp, HasSubstr("m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+                               "c=IN IP4 0.0.0.0\r\n"));
+}
+
+TEST(SdpBuild, MakesAFragmentForARestart) {
+    EXPECT_EQ(build_fragment(answer_parameters()),
+              "a=ice-ufrag:workerXY\r\na=ice-pwd:workerpasswordworkerpass\r\n"
+              "a=ice-options:ice2 trickle\r\n"
+              "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:0\r\n"
+              "a=candidate:1 1 udp 2130706431 192.0.2.9 8081 typ host\r\n"
+              "a=candidate:2 1 udp 2130706175 2001:db8::9 8081 typ host\r\n"
+              "a=end-of-candidates\r\n");
+}
+
+TEST(SdpAnswer, MustSayWhoBeginsTheHandshake) {
+    const Result<Description> actpass = parse_answer(chromium_offer());
+    ASSERT_FALSE(actpass.ok());
+    EXPECT_THAT(actpass.error().detail, HasSubstr("setup"));
+    EXPECT_TRUE(parse_answer(with(chromium_offer(), "actpass", "active")).ok());
+    const auto rejected =
+        with(with(chromium_offer(), "actpass", "active"), "application 9", "application 0");
+    EXPECT_EQ(parse_answer(rejected).error().code, ErrorCode::kNotFound);
+    EXPECT_EQ(parse_answer("rubbish").error().code, ErrorCode::kInvalid);
+}
+
+TEST(SdpOffer, RefusesAnEndlessSessionId) {
+    EXPECT_THAT(detail_of(with(chromium_offer(), "4611731400430051336", std::string(65, '1'))),
+                HasSubstr("o="));
 }
 
 TEST(IceCandidate, ReadsEveryPrefix) {

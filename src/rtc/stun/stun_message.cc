@@ -89,6 +89,34 @@ bool read_integer(ByteSpan value, std::optional<Integer>& out) {
     return true;
 }
 
+bool read_text(ByteSpan value, std::optional<std::string_view>& out) {
+    // RFC 8489 14.9 and 14.10: "fewer than 128 characters, which can be as long as 763 bytes".
+    if (value.size() > 763) return false;
+    if (!out) out = as_text(value);
+    return true;
+}
+
+bool read_turn_attribute(StunAttribute type, ByteSpan value, StunMessage& message) {
+    const std::array<std::uint8_t, 16> key = xor_key(message.transaction);
+    switch (type) {
+        case StunAttribute::kRealm:
+            return read_text(value, message.realm);
+        case StunAttribute::kNonce:
+            return read_text(value, message.nonce);
+        case StunAttribute::kXorRelayedAddress:
+            message.relayed_address = read_address(value, key);
+            return message.relayed_address.has_value();
+        case StunAttribute::kXorPeerAddress:
+            message.peer_address = read_address(value, key);
+            return message.peer_address.has_value();
+        case StunAttribute::kLifetime:
+            return read_integer(value, message.lifetime_s);
+        default:
+            message.data = value;
+            return true;
+    }
+}
+
 bool read_attribute(std::uint16_t type, ByteSpan value, StunMessage& message) {
     switch (static_cast<StunAttribute>(type)) {
         case StunAttribute::kUsername:
@@ -113,10 +141,17 @@ bool read_attribute(std::uint16_t type, ByteSpan value, StunMessage& message) {
             return value.empty();
         case StunAttribute::kErrorCode:
             return read_error(value, message);
-        case StunAttribute::kMessageIntegrity:
-        case StunAttribute::kUnknownAttributes:
         case StunAttribute::kRealm:
         case StunAttribute::kNonce:
+        case StunAttribute::kXorRelayedAddress:
+        case StunAttribute::kXorPeerAddress:
+        case StunAttribute::kLifetime:
+        case StunAttribute::kData:
+            return read_turn_attribute(static_cast<StunAttribute>(type), value, message);
+        case StunAttribute::kMessageIntegrity:
+        case StunAttribute::kUnknownAttributes:
+        case StunAttribute::kChannelNumber:
+        case StunAttribute::kRequestedTransport:
         case StunAttribute::kSoftware:
         case StunAttribute::kFingerprint:
             return true;
@@ -222,20 +257,24 @@ StunBuilder& StunBuilder::software(std::string_view value) {
     return attribute(StunAttribute::kSoftware, as_bytes(value));
 }
 
-StunBuilder& StunBuilder::xor_mapped_address(const SocketAddress& value) {
+StunBuilder& StunBuilder::xor_address(StunAttribute type, const SocketAddress& value) {
     const std::array<std::uint8_t, 16> key = xor_key(transaction_);
     const ByteSpan ip = value.ip.bytes();
     Bytes raw{0, value.ip.is_v6() ? kFamilyV6 : kFamilyV4};
     ByteWriter writer(raw);
     writer.u16(value.port ^ load_u16(key.data()));
     for (std::size_t i = 0; i < ip.size(); ++i) writer.u8(ip[i] ^ key[i]);
-    return attribute(StunAttribute::kXorMappedAddress, raw);
+    return attribute(type, raw);
+}
+
+StunBuilder& StunBuilder::u32(StunAttribute type, std::uint32_t value) {
+    std::uint8_t raw[4];
+    store_u32(raw, value);
+    return attribute(type, raw);
 }
 
 StunBuilder& StunBuilder::priority(std::uint32_t value) {
-    std::uint8_t raw[4];
-    store_u32(raw, value);
-    return attribute(StunAttribute::kPriority, raw);
+    return u32(StunAttribute::kPriority, value);
 }
 
 StunBuilder& StunBuilder::use_candidate() {

@@ -13,7 +13,7 @@
 
 namespace kollator::rtc {
 
-// STUN (RFC 8489) as ICE (RFC 8445) needs it. All integers are big-endian.
+// STUN (RFC 8489) as ICE (RFC 8445) and TURN (RFC 8656) need it. All integers are big-endian.
 //
 //   0      2      4              8                              20
 //   +------+------+--------------+------------------------------+---------------
@@ -28,6 +28,12 @@ using TransactionId = std::array<std::uint8_t, 12>;
 enum class StunClass : std::uint8_t { kRequest, kIndication, kSuccess, kError };
 
 constexpr std::uint16_t kStunBinding = 0x001;
+constexpr std::uint16_t kTurnAllocate = 0x003;
+constexpr std::uint16_t kTurnRefresh = 0x004;
+constexpr std::uint16_t kTurnSend = 0x006;
+constexpr std::uint16_t kTurnData = 0x007;
+constexpr std::uint16_t kTurnCreatePermission = 0x008;
+constexpr std::uint16_t kTurnChannelBind = 0x009;
 
 enum class StunAttribute : std::uint16_t {
     kMappedAddress = 0x0001,
@@ -35,8 +41,14 @@ enum class StunAttribute : std::uint16_t {
     kMessageIntegrity = 0x0008,
     kErrorCode = 0x0009,
     kUnknownAttributes = 0x000A,
+    kChannelNumber = 0x000C,
+    kLifetime = 0x000D,
+    kXorPeerAddress = 0x0012,
+    kData = 0x0013,
     kRealm = 0x0014,
     kNonce = 0x0015,
+    kXorRelayedAddress = 0x0016,
+    kRequestedTransport = 0x0019,
     kXorMappedAddress = 0x0020,
     kPriority = 0x0024,
     kUseCandidate = 0x0025,
@@ -50,6 +62,8 @@ enum class StunErrorCode : std::uint16_t {
     kBadRequest = 400,
     kUnauthenticated = 401,
     kUnknownAttribute = 420,
+    kAllocationMismatch = 437,
+    kStaleNonce = 438,
     kRoleConflict = 487,
 };
 
@@ -71,6 +85,13 @@ struct StunMessage {
     std::optional<std::uint64_t> ice_controlled;
     std::optional<std::uint64_t> ice_controlling;
     std::optional<StunError> error;
+    // Long-term credentials and TURN.
+    std::optional<std::string_view> realm;
+    std::optional<std::string_view> nonce;
+    std::optional<SocketAddress> relayed_address;
+    std::optional<SocketAddress> peer_address;
+    std::optional<std::uint32_t> lifetime_s;
+    std::optional<ByteSpan> data;
     /// Of the comprehension-required kind (below 0x8000), at most kMaxUnknownAttributes.
     std::vector<std::uint16_t> unknown_required;
 
@@ -99,13 +120,17 @@ class StunBuilder {
 
     StunBuilder& username(std::string_view value);
     StunBuilder& software(std::string_view value);
-    StunBuilder& xor_mapped_address(const SocketAddress& value);
+    StunBuilder& xor_mapped_address(const SocketAddress& value) {
+        return xor_address(StunAttribute::kXorMappedAddress, value);
+    }
+    StunBuilder& xor_address(StunAttribute type, const SocketAddress& value);
     StunBuilder& priority(std::uint32_t value);
     StunBuilder& use_candidate();
     StunBuilder& ice_controlled(std::uint64_t tie_breaker);
     StunBuilder& ice_controlling(std::uint64_t tie_breaker);
     StunBuilder& error(StunErrorCode code, std::string_view reason);
     StunBuilder& unknown_attributes(const std::vector<std::uint16_t>& types);
+    StunBuilder& u32(StunAttribute type, std::uint32_t value);
     StunBuilder& attribute(StunAttribute type, ByteSpan value);
     StunBuilder& integrity(std::string_view key);
     StunBuilder& fingerprint();

@@ -7,7 +7,8 @@
 //
 // `delay-ms` is of one way, `loss` and `reorder` are shares of the packets of each way, `rate-mbit`
 // (0: no bottleneck) and `queue-kb` are of each way. Prints one line, "port <number>", then relays
-// until SIGTERM or the end of stdin, and prints what it counted.
+// until SIGTERM or the end of stdin, and prints what it counted. A line "rebind" on stdin gives
+// each client another source address towards the server, as a NAT does that has forgotten it.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -242,7 +243,8 @@ class Relay {
         while (true) {
             const Time now = Clock::now();
             std::vector<pollfd> waits{{STDIN_FILENO, POLLIN, 0}, {socket_, POLLIN, 0}};
-            for (const Client* client : order_) waits.push_back({client->upstream, POLLIN, 0});
+            for (const Client* const client : order_)
+                waits.push_back({client->upstream, POLLIN, 0});
             const int up_ms = up_.wait_ms(now);
             const int down_ms = down_.wait_ms(now);
             const int wait_ms = up_ms < 0     ? down_ms
@@ -250,7 +252,10 @@ class Relay {
                                               : std::min(up_ms, down_ms);
             if (::poll(waits.data(), waits.size(), wait_ms) < 0 && errno != EINTR) return;
             if ((waits[0].revents & (POLLHUP | POLLERR)) != 0) return;
-            if ((waits[0].revents & POLLIN) != 0 && stdin_ended()) return;
+            if ((waits[0].revents & POLLIN) != 0) {
+                if (!read_stdin()) return;
+                continue;  // sockets may be others now
+            }
             if ((waits[1].revents & POLLIN) != 0) read_clients();
             for (std::size_t i = 2; i < waits.size(); ++i) {
                 if ((waits[i].revents & POLLIN) != 0) read_server(*order_[i - 2]);
@@ -265,9 +270,23 @@ class Relay {
     }
 
  private:
-    static bool stdin_ended() {
-        std::array<char, 256> ignored;
-        return ::read(STDIN_FILENO, ignored.data(), ignored.size()) <= 0;
+    /// False at its end.
+    bool read_stdin() {
+        std::array<char, 256> text;
+        const ssize_t size = ::read(STDIN_FILENO, text.data(), text.size());
+        if (size <= 0) return false;
+        const std::string_view said(text.data(), static_cast<std::size_t>(size));
+        if (said.find("rebind") != std::string_view::npos) rebind();
+        return true;
+    }
+
+    void rebind() {
+        for (Client* client : order_) {
+            // The new one first, or it could get the old one's port.
+            const int upstream = open_socket(nullptr, &options_.to);
+            ::close(client->upstream);
+            client->upstream = upstream;
+        }
     }
 
     /// Reads one batch; gives the number of datagrams, which `headers_` describes.
@@ -334,7 +353,7 @@ class Relay {
     Pipe up_;
     Pipe down_;
     std::map<std::pair<std::uint32_t, std::uint16_t>, Client> clients_;
-    std::vector<const Client*> order_;
+    std::vector<Client*> order_;
     std::vector<std::uint8_t> storage_;
     std::array<iovec, kBatch> vectors_{};
     std::array<mmsghdr, kBatch> headers_{};

@@ -1,4 +1,4 @@
-#include "rtc/sdp/offer.h"
+#include "rtc/sdp/description.h"
 
 #include <fmt/format.h>
 
@@ -11,10 +11,8 @@ namespace kollator::rtc {
 
 namespace {
 
-// RFC 8839 5.4.
-constexpr std::size_t kMinUfragCharacters = 4;
-constexpr std::size_t kMinPasswordCharacters = 22;
-constexpr std::size_t kMaxCredentialCharacters = 256;
+// RFC 8866 5.2 has a number here, RFC 8829 5.2.1 one below 2^63; some write more.
+constexpr std::size_t kMaxSessionIdCharacters = 64;
 
 Error invalid(std::string what) {
     return make_error(ErrorCode::kInvalid, "sdp: " + what);
@@ -73,28 +71,30 @@ struct Section {
     }
 };
 
-class OfferParser {
+class DescriptionParser {
  public:
-    Result<Offer> parse(std::string_view sdp);
+    Result<Description> parse(std::string_view sdp);
 
  private:
     Status parse_lines(std::string_view sdp);
     Status parse_line(char type, std::string_view value);
+    Status parse_origin(std::string_view value);
     Status parse_media(std::string_view value);
     Status parse_attribute(std::string_view name, std::string_view value);
     Status parse_transport(std::string_view name, std::string_view value, TransportAttributes& to);
     Status parse_fingerprint(std::string_view value, TransportAttributes& to);
     Status parse_data_attribute(std::string_view name, std::string_view value, Section& section);
-    Result<Offer> assemble(std::size_t index);
-    Status assemble_transport(const Section& section, Offer& offer) const;
+    Result<Description> assemble(std::size_t index);
+    Status assemble_transport(const Section& section, Description& description) const;
 
+    std::string session_id_;
     TransportAttributes session_;
     std::vector<Section> sections_;
     std::vector<std::string> bundle_;  ///< mids
     bool ice_lite_ = false;
 };
 
-Result<Offer> OfferParser::parse(std::string_view sdp) {
+Result<Description> DescriptionParser::parse(std::string_view sdp) {
     if (sdp.size() > kMaxSdpBytes) return invalid(fmt::format("over {} bytes", kMaxSdpBytes));
     if (const Status status = parse_lines(sdp); !status.ok()) return status.error();
     const auto data = std::find_if(sections_.begin(), sections_.end(),
@@ -105,7 +105,7 @@ Result<Offer> OfferParser::parse(std::string_view sdp) {
     return assemble(static_cast<std::size_t>(data - sections_.begin()));
 }
 
-Status OfferParser::parse_lines(std::string_view sdp) {
+Status DescriptionParser::parse_lines(std::string_view sdp) {
     std::size_t number = 0;
     while (!sdp.empty()) {
         std::string_view line = take_until(sdp, '\n');
@@ -124,15 +124,24 @@ Status OfferParser::parse_lines(std::string_view sdp) {
     return number > 0 ? Status() : invalid("empty");
 }
 
-Status OfferParser::parse_line(char type, std::string_view value) {
+Status DescriptionParser::parse_line(char type, std::string_view value) {
     if (type == 'm') return parse_media(value);
+    if (type == 'o') return parse_origin(value);
     if (type != 'a') return {};
     const std::string_view name = take_until(value, ':');
     return parse_attribute(name, value);
 }
 
+// o=- 4611731400430051336 2 IN IP4 127.0.0.1
+Status DescriptionParser::parse_origin(std::string_view value) {
+    take_until(value, ' ');
+    session_id_ = take_until(value, ' ');
+    if (session_id_.size() > kMaxSessionIdCharacters) return invalid("o= with too long an id");
+    return {};
+}
+
 // m=application 9 UDP/DTLS/SCTP webrtc-datachannel
-Status OfferParser::parse_media(std::string_view value) {
+Status DescriptionParser::parse_media(std::string_view value) {
     if (sections_.size() == kMaxSdpSections) {
         return invalid(fmt::format("over {} media sections", kMaxSdpSections));
     }
@@ -150,7 +159,7 @@ Status OfferParser::parse_media(std::string_view value) {
     return {};
 }
 
-Status OfferParser::parse_attribute(std::string_view name, std::string_view value) {
+Status DescriptionParser::parse_attribute(std::string_view name, std::string_view value) {
     if (sections_.empty()) {
         if (name == "ice-lite") ice_lite_ = true;
         if (name == "group" && take_until(value, ' ') == "BUNDLE") {
@@ -169,8 +178,8 @@ Status OfferParser::parse_attribute(std::string_view name, std::string_view valu
     return parse_data_attribute(name, value, section);
 }
 
-Status OfferParser::parse_transport(std::string_view name, std::string_view value,
-                                    TransportAttributes& to) {
+Status DescriptionParser::parse_transport(std::string_view name, std::string_view value,
+                                          TransportAttributes& to) {
     if (name == "ice-ufrag") {
         to.ufrag = value;
     } else if (name == "ice-pwd") {
@@ -192,7 +201,7 @@ Status OfferParser::parse_transport(std::string_view name, std::string_view valu
 }
 
 // sha-256 4A:AD:…, RFC 8122 5. There may be several lines, for several hashes.
-Status OfferParser::parse_fingerprint(std::string_view value, TransportAttributes& to) {
+Status DescriptionParser::parse_fingerprint(std::string_view value, TransportAttributes& to) {
     const std::string hash = lower(take_until(value, ' '));
     if (hash != "sha-256") {
         to.other_fingerprint_hash = hash;
@@ -216,8 +225,8 @@ Status OfferParser::parse_fingerprint(std::string_view value, TransportAttribute
     return {};
 }
 
-Status OfferParser::parse_data_attribute(std::string_view name, std::string_view value,
-                                         Section& section) {
+Status DescriptionParser::parse_data_attribute(std::string_view name, std::string_view value,
+                                               Section& section) {
     if (name == "sctp-port") {
         section.sctp_port = parse_number<std::uint16_t>(value);
         if (!section.sctp_port || *section.sctp_port == 0) return invalid("malformed a=sctp-port");
@@ -238,36 +247,35 @@ Status OfferParser::parse_data_attribute(std::string_view name, std::string_view
     return {};
 }
 
-Result<Offer> OfferParser::assemble(std::size_t index) {
+Result<Description> DescriptionParser::assemble(std::size_t index) {
     Section& section = sections_[index];
-    Offer offer;
-    if (const Status status = assemble_transport(section, offer); !status.ok()) {
+    Description description;
+    if (const Status status = assemble_transport(section, description); !status.ok()) {
         return status.error();
     }
-    offer.data_section = index;
-    offer.ice_lite = ice_lite_;
-    offer.bundled = std::find(bundle_.begin(), bundle_.end(), section.media.mid) != bundle_.end();
-    offer.sctp_port = section.sctp_port.value_or(offer.sctp_port);
-    offer.max_message_bytes = section.max_message_bytes.value_or(offer.max_message_bytes);
-    offer.candidates = std::move(section.candidates);
-    offer.end_of_candidates = section.end_of_candidates;
-    for (Section& each : sections_) offer.sections.push_back(std::move(each.media));
-    return offer;
+    description.session_id = session_id_;
+    description.data_section = index;
+    description.ice_lite = ice_lite_;
+    description.bundled =
+        std::find(bundle_.begin(), bundle_.end(), section.media.mid) != bundle_.end();
+    description.sctp_port = section.sctp_port.value_or(description.sctp_port);
+    description.max_message_bytes =
+        section.max_message_bytes.value_or(description.max_message_bytes);
+    description.candidates = std::move(section.candidates);
+    description.end_of_candidates = section.end_of_candidates;
+    for (Section& each : sections_) description.sections.push_back(std::move(each.media));
+    return description;
 }
 
-Status OfferParser::assemble_transport(const Section& section, Offer& offer) const {
+Status DescriptionParser::assemble_transport(const Section& section,
+                                             Description& description) const {
     const TransportAttributes& own = section.transport;
-    offer.ice.ufrag = own.ufrag.empty() ? session_.ufrag : own.ufrag;
-    offer.ice.password = own.password.empty() ? session_.password : own.password;
-    if (offer.ice.ufrag.empty()) return invalid("a=ice-ufrag is missing");
-    if (offer.ice.password.empty()) return invalid("a=ice-pwd is missing");
-    if (offer.ice.ufrag.size() < kMinUfragCharacters ||
-        offer.ice.ufrag.size() > kMaxCredentialCharacters) {
-        return invalid("a=ice-ufrag must have 4 to 256 characters");
-    }
-    if (offer.ice.password.size() < kMinPasswordCharacters ||
-        offer.ice.password.size() > kMaxCredentialCharacters) {
-        return invalid("a=ice-pwd must have 22 to 256 characters");
+    description.ice.ufrag = own.ufrag.empty() ? session_.ufrag : own.ufrag;
+    description.ice.password = own.password.empty() ? session_.password : own.password;
+    if (description.ice.ufrag.empty()) return invalid("a=ice-ufrag is missing");
+    if (description.ice.password.empty()) return invalid("a=ice-pwd is missing");
+    if (const Status good = check_ice_credentials(description.ice); !good.ok()) {
+        return invalid(good.error().detail);
     }
 
     const auto fingerprint = own.fingerprint ? own.fingerprint : session_.fingerprint;
@@ -278,16 +286,27 @@ Status OfferParser::assemble_transport(const Section& section, Offer& offer) con
         if (other.empty()) return invalid("a=fingerprint is missing");
         return invalid("a=fingerprint must be sha-256; offered is another hash");
     }
-    offer.fingerprint = *fingerprint;
+    description.fingerprint = *fingerprint;
     const auto setup = own.setup ? own.setup : session_.setup;
-    offer.setup = setup.value_or(DtlsSetup::kActpass);
+    description.setup = setup.value_or(DtlsSetup::kActpass);
     return {};
 }
 
 }  // namespace
 
-Result<Offer> parse_offer(std::string_view sdp) {
-    return OfferParser().parse(sdp);
+Result<Description> parse_offer(std::string_view sdp) {
+    return DescriptionParser().parse(sdp);
+}
+
+Result<Description> parse_answer(std::string_view sdp) {
+    Result<Description> answer = DescriptionParser().parse(sdp);
+    if (!answer.ok()) return answer;
+    // RFC 5763 5: "The answerer MUST use either a setup attribute value of setup:active or
+    // setup:passive."
+    if (answer->setup == DtlsSetup::kActpass) {
+        return invalid("a=setup of an answer is neither active nor passive");
+    }
+    return answer;
 }
 
 }  // namespace kollator::rtc

@@ -21,7 +21,7 @@ constexpr std::size_t kMaxSdpCandidates = 64;
 /// a=setup (RFC 4145, RFC 8842).
 enum class DtlsSetup : std::uint8_t { kActpass, kActive, kPassive };
 
-/// What the answer has to repeat of an m= section.
+/// What an answer has to repeat of an m= section.
 struct MediaSection {
     std::string media;
     std::string protocol;
@@ -29,8 +29,10 @@ struct MediaSection {
     std::string mid;  ///< empty where the offer has none
 };
 
-/// What a data-channel offer says.
-struct Offer {
+/// What an offer or an answer with a data channel section says.
+struct Description {
+    /// <sess-id> of o= (RFC 8866 5.2): the same in all descriptions of one peer connection.
+    std::string session_id;
     std::vector<MediaSection> sections;  ///< all of them, in order
     std::size_t data_section = 0;        ///< which of them carries the data channels
 
@@ -49,6 +51,10 @@ struct Offer {
 
 /// CRLF or LF. kInvalid: malformed, or something is missing that must be there; the detail says
 /// what. kNotFound: well formed, without a data channel section.
-Result<Offer> parse_offer(std::string_view sdp);
+Result<Description> parse_offer(std::string_view sdp);
+
+/// As parse_offer, of an answer: `setup` is kActive or kPassive, and kNotFound also says that the
+/// peer rejected the data channels.
+Result<Description> parse_answer(std::string_view sdp);
 
 }  // namespace kollator::rtc
