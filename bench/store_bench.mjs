@@ -2,7 +2,7 @@
 // turns; and what a worker adds to a chunk that is not in its cache. Prints Markdown tables of
 // medians.
 //
-//   node bench/store_bench.mjs [--rounds 3] [--megabytes 500] [--misses 200]
+//   node bench/store_bench.mjs [--rounds 3] [--megabytes 500] [--misses 200] [--only rate|misses]
 //
 // KOLLATOR_BIN and KOLLATOR_STORE_BENCH name the executables (default: the release build's).
 
@@ -26,6 +26,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '3' },
     megabytes: { type: 'string', default: '500' },
     misses: { type: 'string', default: '200' },
+    only: { type: 'string' },
   },
 });
 const binary = process.env.KOLLATOR_BIN ?? 'build/release/src/app/kollator';
@@ -180,8 +181,8 @@ try {
     `${cpus().length} × ${cpus()[0].model}; Node ${process.version}; medians of ${options.rounds} rounds; ` +
       `load before: ${load}\n`,
   );
-  await throughput(rgw);
-  await missLatency(rgw);
+  if (options.only !== 'misses') await throughput(rgw);
+  if (options.only !== 'rate') await missLatency(rgw);
 } finally {
   agent.destroy();
   await rgw.stop();

@@ -65,25 +65,30 @@ Exchange::Exchange(HttpRequest request, OnProgress on_progress, OnDone on_done)
 void Exchange::cancel() {
     on_progress_ = nullptr;
     on_done_ = nullptr;
+    cancelling_.store(true, std::memory_order_relaxed);
     const std::lock_guard lock(mutex_);
     cancelled_ = true;
     request_.body.reset();
     request_.budget = nullptr;
     buffer_.reset();
+    const std::lock_guard progress_lock(progress_mutex_);
+    shown_buffer_.reset();
 }
 
 void Exchange::report_progress() {
     SharedBuffer buffer;
     std::size_t available_bytes = 0;
+    std::uint64_t object_size = 0;
     {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(progress_mutex_);
         progress_posted_ = false;
-        buffer = buffer_;
-        available_bytes = available_bytes_;
+        buffer = shown_buffer_;
+        available_bytes = shown_bytes_;
+        object_size = object_size_;
     }
     if (!buffer || !on_progress_) return;
     const OnProgress on_progress = on_progress_;  // it may destroy the request's handle
-    on_progress(buffer, available_bytes, object_size_);
+    on_progress(buffer, available_bytes, object_size);
 }
 
 void Exchange::complete() {
@@ -96,11 +101,14 @@ void Exchange::complete() {
         request_.body.reset();
         if (response_.fault == Fault::kNone) response_.body = std::move(buffer_);
         buffer_.reset();
+        const std::lock_guard progress_lock(progress_mutex_);
+        shown_buffer_.reset();
     }
     if (on_done) on_done(std::move(response_));
 }
 
 std::optional<std::size_t> Exchange::read_upload(std::size_t offset, MutableByteSpan out) {
+    if (cancelling_.load(std::memory_order_relaxed)) return std::nullopt;
     const std::lock_guard lock(mutex_);
     if (cancelled_) return std::nullopt;
     const std::size_t count = std::min(out.size(), upload_bytes_ - offset);
@@ -152,8 +160,15 @@ bool Exchange::begin_body() {
         if (!lease) return fail(Fault::kNoMemory, fmt::format("no memory for {} bytes", length));
     }
     buffer_ = std::make_shared<Buffer>(static_cast<std::size_t>(length), std::move(lease));
-    object_size_ = object_size();
     return true;
+}
+
+/// REQUIRES: mutex_ is held.
+void Exchange::show_progress() {
+    const std::lock_guard lock(progress_mutex_);
+    if (shown_buffer_ != buffer_) shown_buffer_ = buffer_;
+    shown_bytes_ = available_bytes_;
+    object_size_ = object_size();
 }
 
 bool Exchange::take_text(ByteSpan piece) {
@@ -169,6 +184,7 @@ bool Exchange::take_text(ByteSpan piece) {
 
 bool Exchange::take_body(ByteSpan piece) {
     if (!request_.keep_body || !is_success(response_.status)) return take_text(piece);
+    if (cancelling_.load(std::memory_order_relaxed)) return false;
     const std::lock_guard lock(mutex_);
     if (cancelled_) return false;
     if (!buffer_ && !begin_body()) return false;
@@ -177,16 +193,17 @@ bool Exchange::take_body(ByteSpan piece) {
     }
     std::memcpy(buffer_->data() + available_bytes_, piece.data(), piece.size());
     available_bytes_ += piece.size();
+    if (wants_progress_) show_progress();
     return true;
 }
 
 bool Exchange::progress_due() {
     if (!wants_progress_) return false;
-    const std::lock_guard lock(mutex_);
-    if (progress_posted_ || !buffer_ || available_bytes_ == buffer_->size()) return false;
+    const std::lock_guard lock(progress_mutex_);
+    if (progress_posted_ || !shown_buffer_ || shown_bytes_ == shown_buffer_->size()) return false;
     const std::size_t step = reported_bytes_ == 0 ? 1 : kProgressStepBytes;
-    if (available_bytes_ < reported_bytes_ + step) return false;
-    reported_bytes_ = available_bytes_;
+    if (shown_bytes_ < reported_bytes_ + step) return false;
+    reported_bytes_ = shown_bytes_;
     progress_posted_ = true;
     return true;
 }

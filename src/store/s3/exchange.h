@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -14,7 +15,9 @@ namespace kollator::store::s3 {
 /// One request under way, shared by the loop, which waits for it, and the transfers' thread, which
 /// feeds libcurl with it. The mutex makes cancel() final: once it returned, the other thread
 /// touches neither a buffer nor a budget of the caller's. It is held for one copy of at most 256
-/// KiB. Knows no libcurl.
+/// KiB, by a thread that takes it again at once: who waits for it may wait for the whole body. So
+/// what has come is shown under a mutex of its own, and a cancelled exchange stops taking the first
+/// one. Knows no libcurl.
 class Exchange {
  public:
     using OnProgress = std::function<void(const SharedBuffer& buffer, std::size_t available_bytes,
@@ -51,6 +54,7 @@ class Exchange {
     bool fail(Fault fault, std::string detail);
     bool begin_body();
     bool take_text(ByteSpan piece);
+    void show_progress();
     std::uint64_t object_size() const;
 
     HttpRequest request_;  ///< const but for body and budget, which mutex_ guards
@@ -66,12 +70,18 @@ class Exchange {
     HttpResponse response_;
     std::size_t reported_bytes_ = 0;
 
+    std::atomic<bool> cancelling_{false};
     std::mutex mutex_;
     // GUARDED_BY(mutex_)
     bool cancelled_ = false;
-    bool progress_posted_ = false;
     std::shared_ptr<Buffer> buffer_;
     std::size_t available_bytes_ = 0;
+
+    std::mutex progress_mutex_;  ///< taken under mutex_, never the other way round
+    // GUARDED_BY(progress_mutex_)
+    bool progress_posted_ = false;
+    std::shared_ptr<Buffer> shown_buffer_;
+    std::size_t shown_bytes_ = 0;
     std::uint64_t object_size_ = 0;
 };
 
