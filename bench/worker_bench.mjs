@@ -6,14 +6,11 @@
 // KOLLATOR_BIN names the executable (default build/release/src/app/kollator).
 
 import { createHash, createHmac } from 'node:crypto';
-import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { cleanup } from 'node-datachannel';
 import { Connection } from './load/client.mjs';
+import { cpuSeconds, residentBytes, startWorker } from './load/worker.mjs';
 
 const CHUNK_BYTES = 5 * 1024 * 1024;
 const SMALL_BYTES = 16 * 1024;
@@ -22,7 +19,6 @@ const SMALL_CHUNKS = 500;
 const SMALL_IN_FLIGHT = 16;
 const SMALL_REQUESTS = 6000;
 const IDLE_CONNECTIONS = 100;
-const CLOCK_TICKS = 100; // sysconf(_SC_CLK_TCK) on Linux
 
 const { values: options } = parseArgs({
   options: {
@@ -31,48 +27,6 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
   },
 });
-const binary = process.env.KOLLATOR_BIN ?? 'build/release/src/app/kollator';
-
-async function start(name) {
-  const folder = await mkdtemp(join(tmpdir(), `bench-${name}-`));
-  const child =
-    name === 'reference'
-      ? spawn(process.execPath, [new URL('reference/worker.mjs', import.meta.url).pathname, folder], {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        })
-      : spawn(binary, ['worker'], {
-          stdio: ['ignore', 'pipe', 'inherit'],
-          env: { PATH: process.env.PATH, DATA_DIR: folder, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn' },
-        });
-  const exited = new Promise((resolve) => child.once('exit', resolve));
-  const lines = createInterface({ input: child.stdout });
-  const url = await new Promise((resolve, reject) => {
-    lines.on('line', (line) => {
-      const port = name === 'reference' ? line.trim() : /http:\/\/[^ ]*?:(\d+)/.exec(line)?.[1];
-      if (port) resolve(`http://127.0.0.1:${port}`);
-    });
-    child.once('exit', (code) => reject(new Error(`${name} ended with ${code}`)));
-  });
-  return {
-    url,
-    pid: child.pid,
-    async stop() {
-      child.kill('SIGTERM');
-      await exited;
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-async function cpuSeconds(pid) {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
-}
-
-async function residentBytes(pid) {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+)/.exec(status)[1]) * 1024;
-}
 
 /** Repeatable bytes: SHA-256 in counter mode would be slow, so a keyed pattern over one block. */
 function seededChunk(seed, size) {
@@ -124,7 +78,7 @@ async function load(worker, connections, hashes, requests, inFlight) {
 }
 
 async function measure(name) {
-  const worker = await start(name);
+  const worker = await startWorker(name);
   try {
     const one = await Connection.open(worker.url);
     const large = [];
@@ -148,7 +102,7 @@ async function measure(name) {
 
 /** In a fresh process: what was freed before must not hide what a connection takes. */
 async function measureIdle(name) {
-  const worker = await start(name);
+  const worker = await startWorker(name);
   try {
     const connections = [await Connection.open(worker.url)];
     const before = await residentBytes(worker.pid);

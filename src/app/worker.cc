@@ -7,6 +7,7 @@
 #include "app/front_link.h"
 #include "app/ice_server_options.h"
 #include "app/peer_session.h"
+#include "app/rtc_metrics.h"
 #include "app/store_probe.h"
 #include "app/stores.h"
 #include "app/worker_report.h"
@@ -159,6 +160,7 @@ class Worker::Parts {
         udp.include_loopback = options_.include_loopback;
         udp.max_connections = config_.max_connections;
         udp.servers = ice_server_options(config_);
+        udp.buffer_budget_bytes = config_.transport_budget_bytes;
         auto endpoint =
             rtc::open_endpoint(loop_, system_clock(), crypto::system_random(), *certificate_, udp);
         if (!endpoint) return endpoint.error();
@@ -205,6 +207,7 @@ class Worker::Parts {
         };
         hooks.metrics = [this] {
             if (journal_) journal_->refresh_metrics();
+            rtc_metrics_.refresh(endpoint_->stats());
             return metrics_.to_text();
         };
         hooks.rtc_accept = [this](std::string_view offer) -> Result<http::RtcAnswer> {
@@ -313,6 +316,7 @@ class Worker::Parts {
 
     // owned
     MetricsRegistry metrics_;
+    RtcMetrics rtc_metrics_{metrics_};
     std::unique_ptr<JobPool> jobs_;
     std::unique_ptr<store::ObjectStore> store_;
     std::unique_ptr<store::JournaledStore> journal_;

@@ -47,6 +47,7 @@ struct Config {
     std::uint64_t write_backlog_bytes = 0;
     std::uint64_t fetch_budget_bytes = 0;
     std::uint64_t upload_budget_bytes = 0;
+    std::uint64_t transport_budget_bytes = 0;
 
     // The object store; without an endpoint it is the filesystem under data_dir / "store".
     std::string s3_endpoint;

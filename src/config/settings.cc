@@ -193,6 +193,11 @@ void add_storage(std::vector<Setting>& all) {
                    "Memory for chunks that clients are sending; past it they are told to wait.",
                    kWorker, false, false,
                    integer(&Config::upload_budget_bytes, 8, 1'000'000, kMegabyte)});
+    all.push_back({"TRANSPORT_BUDGET_MB", "256", "megabytes, 8 to 1000000",
+                   "Memory for what is on its way to peers; past it each of them gets one message "
+                   "at a time.",
+                   kWorker, false, false,
+                   integer(&Config::transport_budget_bytes, 8, 1'000'000, kMegabyte)});
 }
 
 void add_s3(std::vector<Setting>& all) {

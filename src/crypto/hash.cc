@@ -3,9 +3,12 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <openssl/sha.h>
+
+#include <memory>
+#include <string>
 
 #include "base/check.h"
 
@@ -16,14 +19,35 @@ struct FreeMdContext {
     void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
 };
 
+struct MacContextDelete {
+    void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
+};
+using MacContext = std::unique_ptr<EVP_MAC_CTX, MacContextDelete>;
+
+/// HMAC() looks the algorithm and the digest up by name at each call, which costs more than hashing
+/// a STUN message; a context that has them takes the next key at once.
+MacContext make_mac_context(const char* digest) {
+    EVP_MAC* const hmac = EVP_MAC_fetch(nullptr, OSSL_MAC_NAME_HMAC, nullptr);
+    MacContext context(EVP_MAC_CTX_new(hmac));
+    EVP_MAC_free(hmac);  // the context has its own reference
+    std::string name = digest;
+    const std::array<OSSL_PARAM, 2> parameters = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), 0),
+        OSSL_PARAM_construct_end()};
+    KOLLATOR_CHECK(context && EVP_MAC_CTX_set_params(context.get(), parameters.data()) == 1);
+    return context;
+}
+
 template <std::size_t kBytes>
-std::array<std::uint8_t, kBytes> hmac(const EVP_MD* digest, ByteSpan key, ByteSpan message) {
-    // HMAC() refuses a null key even where its length is 0.
+std::array<std::uint8_t, kBytes> hmac(EVP_MAC_CTX* context, ByteSpan key, ByteSpan message) {
+    // EVP_MAC_init() takes a null key for "the same again".
     static constexpr std::uint8_t kEmpty = 0;
     std::array<std::uint8_t, kBytes> out;
-    unsigned int length = 0;
-    KOLLATOR_CHECK(HMAC(digest, key.empty() ? &kEmpty : key.data(), static_cast<int>(key.size()),
-                        message.data(), message.size(), out.data(), &length) != nullptr);
+    std::size_t length = 0;
+    KOLLATOR_CHECK(EVP_MAC_init(context, key.empty() ? &kEmpty : key.data(), key.size(), nullptr) ==
+                       1 &&
+                   EVP_MAC_update(context, message.data(), message.size()) == 1 &&
+                   EVP_MAC_final(context, out.data(), &length, out.size()) == 1);
     KOLLATOR_CHECK(length == kBytes);
     return out;
 }
@@ -58,11 +82,13 @@ Sha256Digest sha256(ByteSpan bytes) {
 }
 
 Sha256Digest hmac_sha256(ByteSpan key, ByteSpan message) {
-    return hmac<32>(EVP_sha256(), key, message);
+    static thread_local const MacContext context = make_mac_context("SHA2-256");
+    return hmac<32>(context.get(), key, message);
 }
 
 Sha1Digest hmac_sha1(ByteSpan key, ByteSpan message) {
-    return hmac<20>(EVP_sha1(), key, message);
+    static thread_local const MacContext context = make_mac_context("SHA1");
+    return hmac<20>(context.get(), key, message);
 }
 
 Md5Digest md5(ByteSpan message) {

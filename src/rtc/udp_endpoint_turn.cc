@@ -13,6 +13,10 @@ const log::Logger kLog("rtc");
 // The SCTP stack is asked for its next timeout; this bounds what it may say.
 constexpr Duration kMaxSleep = std::chrono::seconds(1);
 
+// Peers' own timers (checks, handshakes) are served in batches: with 1,000 peers there are some
+// 400 a second, and each would be a turn.
+constexpr Duration kTimerGrain = std::chrono::milliseconds(20);
+
 }  // namespace
 
 void UdpEndpoint::mark(PeerConnection& peer) {
@@ -95,7 +99,9 @@ void UdpEndpoint::set_timer(TimePoint now) {
         return;
     }
     TimePoint next = std::min(now + kMaxSleep, stack_->next_timeout(now));
-    if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
+    if (!deadlines_.empty()) {
+        next = std::min(next, std::max(deadlines_.begin()->first, now + kTimerGrain));
+    }
     if (timer_at_ && *timer_at_ <= next && *timer_at_ > now) return;
     timer_at_ = next;
     timer_.start_at(next, [this] {
@@ -107,7 +113,8 @@ void UdpEndpoint::set_timer(TimePoint now) {
 void UdpEndpoint::run_timers() {
     const TimePoint now = clock_.now();
     in_turn_ = true;
-    if (stack_->next_timeout(now) <= now) stack_->handle_timers(now);
+    const bool stack_due = stack_->next_timeout(now) <= now;
+    if (stack_due) stack_->handle_timers(now);
     while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
         PeerConnection& peer = *peers_.at(deadlines_.begin()->second);
         deadlines_.erase(deadlines_.begin());
@@ -116,8 +123,10 @@ void UdpEndpoint::run_timers() {
         mark(peer);
     }
     // SCTP's timers serve all associations at once, and users call into channels between turns.
-    for (const auto& [id, peer] : peers_) {
-        if (peer->wants_service()) mark(*peer);
+    if (stack_due) {
+        for (const auto& [id, peer] : peers_) {
+            if (peer->wants_service()) mark(*peer);
+        }
     }
     run_turn();
 }

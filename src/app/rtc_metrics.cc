@@ -1,0 +1,41 @@
+#include "app/rtc_metrics.h"
+
+namespace kollator::app {
+namespace {
+
+void advance(Counter& counter, std::uint64_t from, std::uint64_t to) {
+    counter.add(static_cast<double>(to - from));
+}
+
+}  // namespace
+
+RtcMetrics::RtcMetrics(MetricsRegistry& registry)
+    : active_(registry.gauge("kollator_rtc_connections", "Peers connected now")),
+      buffered_bytes_(registry.gauge("kollator_rtc_buffered_bytes",
+                                     "Sent and not acknowledged, or waiting to be sent")),
+      connected_(registry.counter("kollator_rtc_connections_total", "Peers ever connected")),
+      bytes_sent_(registry.counter("kollator_rtc_sent_bytes_total", "UDP payload")),
+      bytes_received_(registry.counter("kollator_rtc_received_bytes_total", "UDP payload")),
+      packets_sent_(registry.counter("kollator_rtc_sent_packets_total", "UDP datagrams")),
+      packets_received_(registry.counter("kollator_rtc_received_packets_total", "UDP datagrams")),
+      send_calls_(registry.counter("kollator_rtc_send_calls_total", "System calls that sent")),
+      receive_calls_(
+          registry.counter("kollator_rtc_receive_calls_total", "System calls that received")),
+      retransmitted_bytes_(registry.counter("kollator_rtc_retransmitted_bytes_total",
+                                            "User data that SCTP sent again")) {}
+
+void RtcMetrics::refresh(const rtc::EndpointStats& now) {
+    active_.set(static_cast<double>(now.active));
+    buffered_bytes_.set(static_cast<double>(now.buffered_bytes));
+    advance(connected_, last_.total, now.total);
+    advance(bytes_sent_, last_.bytes_sent, now.bytes_sent);
+    advance(bytes_received_, last_.bytes_received, now.bytes_received);
+    advance(packets_sent_, last_.packets_sent, now.packets_sent);
+    advance(packets_received_, last_.packets_received, now.packets_received);
+    advance(send_calls_, last_.send_calls, now.send_calls);
+    advance(receive_calls_, last_.receive_calls, now.receive_calls);
+    advance(retransmitted_bytes_, last_.retransmitted_bytes, now.retransmitted_bytes);
+    last_ = now;
+}
+
+}  // namespace kollator::app
