@@ -13,6 +13,8 @@ export type ErrorKind =
     | "cancelled"
     | "internal"
     | "quota"
+    /** The worker's operator denies this content: NOT_FOUND, told apart by its words (protocol.md 6). */
+    | "refused"
     /** The bytes that came do not match their name. */
     | "corrupt"
     /** The worker sent what the protocol does not know. */
@@ -55,7 +57,12 @@ const kindOfCode = new Map<number, ErrorKind>([
     [ErrorCode.quota, "quota"],
 ]);
 
-export function kindOfErrorCode(code: number): ErrorKind {
+const refusal = /^refused:/;
+
+export function kindOfWireError(code: number, message: string): ErrorKind {
+    if (code === ErrorCode.notFound && refusal.test(message)) {
+        return "refused";
+    }
     return kindOfCode.get(code) ?? "internal";
 }
 

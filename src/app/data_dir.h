@@ -18,6 +18,9 @@ namespace kollator::app {
 ///     certificate.pem   the DTLS identity (0600)
 ///     cache/            the disk cache
 ///     journal/          objects on their way to the object store (WRITE_POLICY=back)
+///     metadata/         torrents' metadata, cached
+///     deletes           deletions that wait for their day
+///     denylist.purged   which denylist the object store has been purged of
 ///     store/            the objects, where no S3 is configured
 ///     egress            what S3 sent in this calendar month
 class DataDir {

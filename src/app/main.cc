@@ -7,6 +7,7 @@
 #include "app/run.h"
 #include "base/file_system.h"
 #include "base/log.h"
+#include "cli/commands.h"
 #include "config/command_line.h"
 #include "crypto/system_random.h"
 
@@ -71,6 +72,19 @@ int run_with_settings(const config::CommandLine& line) {
     }
 }
 
+/// `kollator ls` and `kollator rm`.
+int run_client(const config::CommandLine& line) {
+    const char* token = std::getenv("ADMIN_TOKEN");
+    cli::WorkerClient worker({line.worker_url, token != nullptr ? token : ""});
+    const cli::Output output{
+        [](const std::string& text) { std::printf("%s\n", text.c_str()); },
+        [](const std::string& text) { std::fprintf(stderr, "kollator: %s\n", text.c_str()); }};
+    const int exit_code = line.command == config::Command::kList
+                              ? cli::list(worker, line.list, output)
+                              : cli::remove(worker, line.remove, output);
+    return std::fflush(stdout) == 0 ? exit_code : config::kExitFailure;
+}
+
 int run(const std::vector<std::string>& arguments) {
     const config::CommandLine line = config::parse_command_line(arguments, KOLLATOR_VERSION);
     if (line.exits) {
@@ -83,6 +97,9 @@ int run(const std::vector<std::string>& arguments) {
         case config::Command::kSettings:
             std::fputs(config::settings_markdown().c_str(), stdout);
             return config::kExitOk;
+        case config::Command::kList:
+        case config::Command::kRemove:
+            return run_client(line);
         default:
             return run_with_settings(line);
     }

@@ -10,6 +10,7 @@
 #include "app/rtc_metrics.h"
 #include "app/store_probe.h"
 #include "app/stores.h"
+#include "app/takedown.h"
 #include "app/worker_report.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -84,22 +85,15 @@ class Worker::Parts {
             for (const rtc::PeerInfo& peer : endpoint_->peers()) {
                 endpoint_->close(peer.id, "worker is shutting down");
             }
-            if (!journal_) return close_cache(std::move(on_done));
+            if (!journal_) return close_caches(std::move(on_done));
             const Duration left = std::max(Duration::zero(), Duration(end - loop_.now()));
             journal_->drain(left, [this, on_done = std::move(on_done)]() mutable {
-                close_cache(std::move(on_done));
+                close_caches(std::move(on_done));
             });
         });
     }
 
  private:
-    void close_cache(std::function<void()> on_done) {
-        disk_cache_->close([on_done = std::move(on_done)](const Status& status) {
-            if (!status) kLog.warn("cache order not written: {}", status.error().detail);
-            on_done();
-        });
-    }
-
     /// Where chunks are put: behind the journal, where there is one.
     store::ObjectStore& objects() { return journal_ ? *journal_ : *store_; }
 
@@ -127,12 +121,21 @@ class Worker::Parts {
         disk_cache_ =
             cache::open_disk_cache(loop_, *jobs_, posix_file_system(), system_clock(), cache);
 
+        cache.path = data_ / "metadata";
+        cache.max_bytes = config_.metadata_cache_size_bytes;
+        metadata_cache_ =
+            cache::open_disk_cache(loop_, *jobs_, posix_file_system(), system_clock(), cache);
+
         chunk::ChunkServiceOptions chunks;
         chunks.max_chunk_bytes = config_.max_chunk_bytes;
         chunks.fetch_budget_bytes = config_.fetch_budget_bytes;
         chunks.upload_budget_bytes = config_.upload_budget_bytes;
-        chunks_ = chunk::make_chunk_service(loop_, *jobs_, system_clock(), *disk_cache_, objects(),
-                                            chunks, metrics_);
+        chunks_ = chunk::make_chunk_service(loop_, *jobs_, system_clock(), *disk_cache_,
+                                            *metadata_cache_, objects(), chunks, metrics_);
+        auto takedown =
+            Takedown::start({loop_, *jobs_, config_, data_, objects(), *chunks_, metrics_});
+        if (!takedown) return takedown.error();
+        takedown_ = std::move(*takedown);
         return {};
     }
 
@@ -199,15 +202,14 @@ class Worker::Parts {
             stats.candidates = endpoint_->local_candidates();
             return stats;
         };
-        hooks.chunks = [this](const ChunkId& after, std::size_t limit) {
-            return list_chunks(after, limit);
-        };
+        hooks.objects = takedown_->hooks();
         hooks.clear_cache = [this](std::function<void(std::size_t)> on_done) {
-            disk_cache_->clear(std::move(on_done));
+            clear_caches(std::move(on_done));
         };
         hooks.metrics = [this] {
             if (journal_) journal_->refresh_metrics();
             rtc_metrics_.refresh(endpoint_->stats());
+            takedown_->update_metrics();
             return metrics_.to_text();
         };
         hooks.rtc_accept = [this](std::string_view offer) -> Result<http::RtcAnswer> {
@@ -282,20 +284,30 @@ class Worker::Parts {
     }
 
     ReportSources sources() const {
-        return {options_.id, options_.version, started_, *disk_cache_,  *store_,
-                *probe_,     *endpoint_,       fronts_,  journal_.get()};
+        return {options_.id, options_.version, started_,   *disk_cache_, *store_,
+                *probe_,     *takedown_,       *endpoint_, fronts_,      journal_.get()};
     }
 
     http::HealthReport health() const { return make_health(sources(), loop_.now()); }
 
-    http::ChunkListing list_chunks(const ChunkId& after, std::size_t limit) {
-        http::ChunkListing listing;
-        const chunk::ChunkPage page = chunks_->list_cached(after, limit);
-        for (const chunk::ChunkEntry& entry : page.entries) {
-            listing.chunks.push_back({entry.id, entry.size_bytes});
-        }
-        listing.more = page.more;
-        return listing;
+    void clear_caches(std::function<void(std::size_t)> on_done) {
+        disk_cache_->clear([this, on_done = std::move(on_done)](std::size_t chunks) {
+            metadata_cache_->clear(
+                [on_done, chunks](std::size_t torrents) { on_done(chunks + torrents); });
+        });
+    }
+
+    void close_caches(std::function<void()> on_done) {
+        const auto told = [](const Status& status) {
+            if (!status) kLog.warn("cache order not written: {}", status.error().detail);
+        };
+        disk_cache_->close([this, told, on_done = std::move(on_done)](const Status& first) {
+            told(first);
+            metadata_cache_->close([told, on_done](const Status& second) {
+                told(second);
+                on_done();
+            });
+        });
     }
 
     signaling::WorkerStatus status() const {
@@ -322,7 +334,9 @@ class Worker::Parts {
     std::unique_ptr<store::JournaledStore> journal_;
     std::unique_ptr<StoreProbe> probe_;
     std::unique_ptr<cache::DiskCache> disk_cache_;
+    std::unique_ptr<cache::DiskCache> metadata_cache_;
     std::unique_ptr<chunk::StoreChunkService> chunks_;
+    std::unique_ptr<Takedown> takedown_;
     std::unique_ptr<session::SessionContext> context_;
     std::unique_ptr<rtc::Certificate> certificate_;
     std::unique_ptr<rtc::Endpoint> endpoint_;

@@ -102,6 +102,7 @@ http::HealthReport make_health(const ReportSources& sources, TimePoint now) {
     if (sources.journal != nullptr) {
         report.checks.push_back(check_backlog(sources.journal->journal_stats()));
     }
+    if (auto denylist = sources.takedown.health()) report.checks.push_back(*denylist);
     if (!sources.fronts.empty()) report.checks.push_back(check_fronts(sources));
     return report;
 }
@@ -142,6 +143,7 @@ http::WorkerStats make_stats(const ReportSources& sources, TimePoint now) {
         stats.backlog.last_error =
             journal.write_error.empty() ? journal.send_error : journal.write_error;
     }
+    sources.takedown.add_to(stats);
     return stats;
 }
 

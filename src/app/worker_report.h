@@ -6,6 +6,7 @@
 
 #include "app/front_link.h"
 #include "app/store_probe.h"
+#include "app/takedown.h"
 #include "base/time.h"
 #include "cache/disk_cache.h"
 #include "http/worker_documents.h"
@@ -23,6 +24,7 @@ struct ReportSources {
     const cache::DiskCache& disk_cache;
     const store::ObjectStore& store;
     const StoreProbe& probe;
+    const Takedown& takedown;
     const rtc::Endpoint& endpoint;
     const std::vector<std::unique_ptr<FrontLink>>& fronts;
     const store::JournaledStore* journal;  ///< null where nothing is or was journaled

@@ -39,7 +39,8 @@ struct FileInfo {
     std::int64_t accessed_ns = 0;
     bool is_directory = false;
     bool is_regular = false;
-    std::uint32_t mode = 0;  ///< permission bits
+    std::uint32_t mode = 0;   ///< permission bits
+    std::uint64_t inode = 0;  ///< another one where a file was replaced by a rename
 };
 
 struct SpaceInfo {

@@ -155,6 +155,7 @@ class PosixFileSystem final : public FileSystem {
         info.is_directory = S_ISDIR(raw.st_mode);
         info.is_regular = S_ISREG(raw.st_mode);
         info.mode = raw.st_mode & 07777U;
+        info.inode = raw.st_ino;
         return info;
     }
 

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <functional>
-#include <list>
-#include <map>
 #include <memory>
 
 #include "base/buffer.h"
@@ -29,6 +27,8 @@ class BlobKind {
     virtual std::shared_ptr<cache::CachedChunk> find_again(const store::ObjectKey& key) = 0;
     /// REQUIRES: `bytes` have been verified.
     virtual void keep(const store::ObjectKey& key, SharedBuffer bytes, OnKept on_done) = 0;
+    /// No longer kept, where it was; whoever reads it may go on. A keep() under way keeps nothing.
+    virtual void drop(const store::ObjectKey& key) = 0;
 
     /// The SHA-256 of all bytes. kCorrupt: they do not match the name; kInvalid: malformed. Any
     /// thread; takes milliseconds.
@@ -36,48 +36,45 @@ class BlobKind {
                                                 ByteSpan bytes) const = 0;
 };
 
-class ChunkBlobs final : public BlobKind {
+/// Kept in a disk cache, by name.
+class CachedBlobs : public BlobKind {
  public:
-    ChunkBlobs(cache::DiskCache& disk_cache, std::uint32_t max_bytes)
-        : cache_(disk_cache), max_bytes_(max_bytes) {}
-
     std::uint32_t max_bytes() const override { return max_bytes_; }
-    bool cut_through() const override { return true; }
     std::shared_ptr<cache::CachedChunk> find(const store::ObjectKey& key) override;
     std::shared_ptr<cache::CachedChunk> find_again(const store::ObjectKey& key) override;
     void keep(const store::ObjectKey& key, SharedBuffer bytes, OnKept on_done) override;
-    Result<crypto::Sha256Digest> verify(const store::ObjectKey& key, ByteSpan bytes) const override;
+    void drop(const store::ObjectKey& key) override;
+
+ protected:
+    /// `disk_cache` outlives it.
+    CachedBlobs(cache::DiskCache& disk_cache, std::uint32_t max_bytes)
+        : cache_(disk_cache), max_bytes_(max_bytes) {}
 
  private:
     cache::DiskCache& cache_;
     const std::uint32_t max_bytes_;
 };
 
-/// Metadata is kept in memory, the most recently used within a bound.
-class MetadataBlobs final : public BlobKind {
+class ChunkBlobs final : public CachedBlobs {
  public:
-    MetadataBlobs(EventLoop& loop, std::uint32_t max_bytes, std::size_t memory_bytes)
-        : loop_(loop), max_bytes_(max_bytes), memory_bytes_(memory_bytes) {}
+    ChunkBlobs(cache::DiskCache& disk_cache, std::uint32_t max_bytes)
+        : CachedBlobs(disk_cache, max_bytes) {}
 
-    std::uint32_t max_bytes() const override { return max_bytes_; }
+    bool cut_through() const override { return true; }
+    Result<crypto::Sha256Digest> verify(const store::ObjectKey& key, ByteSpan bytes) const override;
+};
+
+class MetadataBlobs final : public CachedBlobs {
+ public:
+    /// `disk_cache`: another one than the chunks'.
+    MetadataBlobs(cache::DiskCache& disk_cache, std::uint32_t max_bytes)
+        : CachedBlobs(disk_cache, max_bytes) {}
+
     bool cut_through() const override { return false; }
-    std::shared_ptr<cache::CachedChunk> find(const store::ObjectKey& key) override;
-    std::shared_ptr<cache::CachedChunk> find_again(const store::ObjectKey& key) override;
+    /// DEVIATION from a chunk's way: two metainfo files may share their info dictionary and differ
+    /// outside of it; the last one stored stands.
     void keep(const store::ObjectKey& key, SharedBuffer bytes, OnKept on_done) override;
     Result<crypto::Sha256Digest> verify(const store::ObjectKey& key, ByteSpan bytes) const override;
-
- private:
-    struct Kept {
-        store::ObjectKey key;
-        SharedBuffer bytes;
-    };
-
-    EventLoop& loop_;
-    const std::uint32_t max_bytes_;
-    const std::size_t memory_bytes_;
-    std::size_t used_bytes_ = 0;
-    std::list<Kept> order_;  // most recently used first
-    std::map<store::ObjectKey, std::list<Kept>::iterator> kept_;
 };
 
 }  // namespace kollator::chunk

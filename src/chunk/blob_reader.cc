@@ -32,6 +32,8 @@ BlobReader::BlobReader(EventLoop& loop, Fetcher& fetcher, std::weak_ptr<int> fet
       on_ready_(std::move(on_ready)),
       position_(range.offset),
       end_(range.offset) {
+    look_whether_hidden();
+    if (error_) return;
     cached_ = kind_->find(key_);
     if (cached_) {
         tally_.hits.add();
@@ -43,6 +45,17 @@ BlobReader::BlobReader(EventLoop& loop, Fetcher& fetcher, std::weak_ptr<int> fet
 
 BlobReader::~BlobReader() {
     leave_fetch();
+}
+
+/// A name may be denied or deleted while it is being read.
+void BlobReader::look_whether_hidden() {
+    const HiddenNames& hidden = fetcher_.hidden();
+    if (seen_generation_ == hidden.generation()) return;
+    seen_generation_ = hidden.generation();
+    if (auto refusal = hidden.refusal_of(key_)) {
+        if (is_refusal(*refusal)) tally_.denied.add();
+        error_ = std::move(refusal);
+    }
 }
 
 void BlobReader::join_fetch() {
@@ -85,6 +98,7 @@ BlobReader::Piece BlobReader::next(std::uint32_t max_bytes) {
     KOLLATOR_CHECK(max_bytes > 0 && !finished());
     if (fetcher_alive_.expired()) return make_error(ErrorCode::kCancelled, "the service is gone");
     max_bytes_ = max_bytes;
+    if (!error_) look_whether_hidden();
     if (!window_ && !error_) {
         if (auto status = step(); !status) error_ = status.error();
     }

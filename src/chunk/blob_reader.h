@@ -47,6 +47,7 @@ class BlobReader final : public Reader, private FetchReader {
     void read_cached(std::uint32_t length);
     void cached_failed(const Error& error);
     void wake();
+    void look_whether_hidden();
 
     // injected
     EventLoop& loop_;
@@ -69,6 +70,7 @@ class BlobReader final : public Reader, private FetchReader {
     std::uint32_t end_ = 0;
     unsigned first_generation_ = 0;  // of fetch_, from which bytes were given; 0: none yet
     unsigned source_changes_ = 0;
+    std::uint64_t seen_generation_ = 0;  // of the hidden names
     bool has_bytes_ = false;
     bool reading_ = false;  // cached_->read() is under way
     bool waiting_ = false;  // next() gave nothing: on_ready is owed

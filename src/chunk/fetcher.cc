@@ -31,8 +31,8 @@ void dispose(EventLoop& loop, store::TransferHandle transfer) {
 }
 
 Fetcher::Fetcher(EventLoop& loop, JobPool& jobs, const Clock& clock, store::ObjectStore& store,
-                 ByteBudget& budget, KnownStored& stored, KnownMissing& missing, Tally& tally,
-                 const ChunkServiceOptions& options)
+                 ByteBudget& budget, KnownStored& stored, KnownMissing& missing,
+                 const HiddenNames& hidden, Tally& tally, const ChunkServiceOptions& options)
     : loop_(loop),
       jobs_(jobs),
       clock_(clock),
@@ -40,6 +40,7 @@ Fetcher::Fetcher(EventLoop& loop, JobPool& jobs, const Clock& clock, store::Obje
       budget_(budget),
       stored_(stored),
       missing_(missing),
+      hidden_(hidden),
       tally_(tally),
       options_(options),
       retry_timer_(loop) {}
@@ -53,6 +54,7 @@ Fetcher::~Fetcher() {
 Result<FetchPtr> Fetcher::join(const store::ObjectKey& key, const std::shared_ptr<BlobKind>& kind,
                                FetchReader& reader) {
     KOLLATOR_CHECK(loop_.in_loop_thread());
+    if (auto refusal = hidden_.refusal_of(key)) return *std::move(refusal);
     if (readers_ >= options_.max_fetch_readers) {
         return make_error(ErrorCode::kLimit, "too many readers wait for the object store");
     }
@@ -247,6 +249,7 @@ void Fetcher::verify(const FetchPtr& fetch) {
 }
 
 void Fetcher::on_verdict(const FetchPtr& fetch, const Verdict& verdict) {
+    if (fetch->state != FetchState::kVerifying) return;  // hidden meanwhile
     if (!verdict.matches) return on_mismatch(fetch, verdict.detail);
     fetch->corrupt_generation = std::max(fetch->corrupt_generation, verdict.corrupt_generation);
     tally_.fetched_bytes.add(fetch->total);
@@ -290,7 +293,9 @@ void Fetcher::on_verified(const FetchPtr& fetch) {
 }
 
 void Fetcher::on_kept(const FetchPtr& fetch, const Status& status) {
-    if (status) {
+    if (fetch->state == FetchState::kFailed) {  // hidden meanwhile
+        if (hidden_.contains(fetch->key)) fetch->kind->drop(fetch->key);
+    } else if (status) {
         fetch->state = FetchState::kKept;
         fetch->buffer.reset();
         forget(*fetch);
@@ -309,6 +314,13 @@ void Fetcher::fail(const FetchPtr& fetch, Error error) {
         stored_.forget(fetch->key);
         missing_.note(fetch->key, clock_.now());
     }
+    end_with(fetch, std::move(error));
+    if (!queue_.empty() && !retry_timer_.active()) {
+        retry_timer_.start_after(Duration::zero(), [this] { pump(); });
+    }
+}
+
+void Fetcher::end_with(const FetchPtr& fetch, Error error) {
     kLog.debug("event=fetch-failed key={} code={} detail=\"{}\"", fetch->key.path(),
                to_string(error.code), error.detail);
     fetch->state = FetchState::kFailed;
@@ -317,9 +329,20 @@ void Fetcher::fail(const FetchPtr& fetch, Error error) {
     fetch->earlier.clear();
     forget(*fetch);
     notify(*fetch);
-    if (!queue_.empty() && !retry_timer_.active()) {
-        retry_timer_.start_after(Duration::zero(), [this] { pump(); });
+}
+
+void Fetcher::end_hidden() {
+    std::vector<FetchPtr> hidden;
+    for (const auto& [key, fetch] : fetches_) {
+        if (hidden_.contains(key)) hidden.push_back(fetch);
     }
+    for (const FetchPtr& fetch : hidden) {
+        std::erase(queue_, fetch);
+        fetch->transfer.reset();
+        set_expected(*fetch, false);
+        end_with(fetch, *hidden_.refusal_of(fetch->key));
+    }
+    if (!hidden.empty()) pump();
 }
 
 void Fetcher::forget(const Fetch& fetch) {
@@ -329,6 +352,7 @@ void Fetcher::forget(const Fetch& fetch) {
 
 void Fetcher::adopt(const store::ObjectKey& key, const std::shared_ptr<BlobKind>& kind,
                     SharedBuffer bytes) {
+    if (hidden_.contains(key)) return;
     FetchPtr fetch;
     if (const auto found = fetches_.find(key); found != fetches_.end()) {
         fetch = found->second;

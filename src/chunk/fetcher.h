@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/result.h"
 #include "chunk/blob_kind.h"
+#include "chunk/hidden_names.h"
 #include "chunk/known_names.h"
 #include "chunk/options.h"
 #include "loop/event_loop.h"
@@ -84,12 +85,13 @@ class Fetcher {
  public:
     /// All references outlive the fetcher; `budget` outlives every buffer too.
     Fetcher(EventLoop& loop, JobPool& jobs, const Clock& clock, store::ObjectStore& store,
-            ByteBudget& budget, KnownStored& stored, KnownMissing& missing, Tally& tally,
-            const ChunkServiceOptions& options);
+            ByteBudget& budget, KnownStored& stored, KnownMissing& missing,
+            const HiddenNames& hidden, Tally& tally, const ChunkServiceOptions& options);
     ~Fetcher();
 
-    /// Joins the fetch of `key`, or begins it. kNotFound: it was not there a moment ago; kLimit:
-    /// too many fetches or readers. REQUIRES: a matching leave() before `reader` goes.
+    /// Joins the fetch of `key`, or begins it. kNotFound: it was not there a moment ago, or is
+    /// hidden; kLimit: too many fetches or readers. REQUIRES: a matching leave() before `reader`
+    /// goes.
     Result<FetchPtr> join(const store::ObjectKey& key, const std::shared_ptr<BlobKind>& kind,
                           FetchReader& reader);
     /// A fetch that nobody reads any more is finished where over half of it is there, else
@@ -100,6 +102,10 @@ class Fetcher {
     /// they had been fetched.
     void adopt(const store::ObjectKey& key, const std::shared_ptr<BlobKind>& kind,
                SharedBuffer bytes);
+
+    /// Ends every fetch of a name that is hidden now; its readers are told.
+    void end_hidden();
+    const HiddenNames& hidden() const { return hidden_; }
 
     std::size_t count() const { return fetches_.size(); }
 
@@ -125,6 +131,7 @@ class Fetcher {
     void on_kept(const FetchPtr& fetch, const Status& status);
     void requeue(const FetchPtr& fetch);
     void fail(const FetchPtr& fetch, Error error);
+    void end_with(const FetchPtr& fetch, Error error);
     void forget(const Fetch& fetch);
     void set_expected(Fetch& fetch, bool expected);
     void end_active(Fetch& fetch);
@@ -138,6 +145,7 @@ class Fetcher {
     ByteBudget& budget_;
     KnownStored& stored_;
     KnownMissing& missing_;
+    const HiddenNames& hidden_;
     Tally& tally_;
     const ChunkServiceOptions& options_;
 

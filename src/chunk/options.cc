@@ -21,7 +21,10 @@ Tally::Tally(MetricsRegistry& metrics)
       uploaded_bytes(metrics, "kollator_chunk_uploaded_bytes_total", "Bytes of those"),
       already_there(metrics, "kollator_chunk_already_there_total",
                     "Uploads that the object store had already"),
-      served_bytes(metrics, "kollator_chunk_served_bytes_total", "Bytes given to readers") {}
+      served_bytes(metrics, "kollator_chunk_served_bytes_total", "Bytes given to readers"),
+      denied(metrics, "kollator_chunk_denied_total", "Reads and stores refused by the denylist"),
+      purged(metrics, "kollator_chunk_purged_total",
+             "Cached chunks and metadata dropped because of the denylist") {}
 
 ChunkServiceStats Tally::stats() const {
     ChunkServiceStats stats;
@@ -38,6 +41,8 @@ ChunkServiceStats Tally::stats() const {
     stats.uploaded_bytes = uploaded_bytes.value();
     stats.already_there = already_there.value();
     stats.served_bytes = served_bytes.value();
+    stats.denied = denied.value();
+    stats.purged = purged.value();
     return stats;
 }
 

@@ -18,8 +18,6 @@ struct ChunkServiceOptions {
     std::size_t fetch_budget_bytes = 128U << 20;
     /// Chunks on their way from clients to the object store.
     std::size_t upload_budget_bytes = 128U << 20;
-    /// Torrents' metadata kept in memory.
-    std::size_t metadata_memory_bytes = 16U << 20;
 
     std::size_t max_fetches = 1024;        ///< under way and waiting for the budget
     std::size_t max_fetch_readers = 4096;  ///< readers of all fetches together
@@ -52,6 +50,8 @@ struct ChunkServiceStats {
     std::uint64_t uploaded_bytes = 0;
     std::uint64_t already_there = 0;  ///< stores answered without an upload
     std::uint64_t served_bytes = 0;   ///< given out by readers
+    std::uint64_t denied = 0;         ///< reads and stores refused by the denylist
+    std::uint64_t purged = 0;         ///< cached chunks and metadata dropped because of it
 };
 
 /// The same counts as metrics and as numbers. Loop thread only.
@@ -75,7 +75,8 @@ class Tally {
     };
 
     Count hits, misses, fetches, shared_fetches, fetched_bytes, cancelled_fetches, healed_reads,
-        verify_failures, refused_uploads, uploads, uploaded_bytes, already_there, served_bytes;
+        verify_failures, refused_uploads, uploads, uploaded_bytes, already_there, served_bytes,
+        denied, purged;
 
     ChunkServiceStats stats() const;
 };

@@ -20,17 +20,19 @@ ChunkStat stored_stat(std::uint64_t size_bytes) {
 
 StatLookup::StatLookup(EventLoop& loop, const Clock& clock, cache::DiskCache& disk_cache,
                        store::ObjectStore& store, KnownStored& stored, KnownMissing& missing,
-                       const ChunkServiceOptions& options)
+                       const HiddenNames& hidden, const ChunkServiceOptions& options)
     : loop_(loop),
       clock_(clock),
       cache_(disk_cache),
       store_(store),
       stored_(stored),
       missing_(missing),
+      hidden_(hidden),
       options_(options) {}
 
 std::optional<ChunkStat> StatLookup::known_here(const ChunkId& id) {
     const store::ObjectKey key(id);
+    if (hidden_.contains(key)) return ChunkStat{0, Residency::kNotStored};
     if (const auto size = cache_.size_of(id)) return ChunkStat{*size, Residency::kCachedHere};
     if (const auto size = store_.pending_size(key)) {
         return ChunkStat{static_cast<std::uint32_t>(*size), Residency::kCachedHere};
@@ -89,22 +91,28 @@ bool StatLookup::ask_next(const QueryPtr& query) {
         const std::weak_ptr weak(query);
         query->transfers[index] =
             store_.stat(store::ObjectKey(query->ids[index]),
-                        [this, weak, index](const Result<std::uint64_t>& size) {
-                            if (const auto locked = weak.lock()) on_answer(locked, index, size);
+                        [this, weak, index,
+                         generation = hidden_.generation()](const Result<std::uint64_t>& size) {
+                            if (const auto locked = weak.lock()) {
+                                on_answer(locked, index, generation, size);
+                            }
                         });
         return true;
     }
     return false;
 }
 
-void StatLookup::on_answer(const QueryPtr& query, std::size_t index,
+void StatLookup::on_answer(const QueryPtr& query, std::size_t index, std::uint64_t generation,
                            const Result<std::uint64_t>& size) {
     --asked_;
     dispose(loop_, std::move(query->transfers.at(index)));
     query->transfers.erase(index);
     const store::ObjectKey key(query->ids[index]);
-    if (size) {
-        stored_.note(key, *size);
+    if (hidden_.contains(key)) {
+        query->answers[index] = {0, Residency::kNotStored};
+    } else if (size) {
+        // It may have been deleted since the store was asked.
+        if (generation == hidden_.generation()) stored_.note(key, *size);
         missing_.forget(key);
         query->answers[index] = stored_stat(*size);
     } else if (size.error().code == ErrorCode::kNotFound) {
@@ -124,6 +132,11 @@ void StatLookup::finish(const QueryPtr& query) {
     asked_ -= query->transfers.size();
     query->transfers.clear();
     query->deadline->cancel();
+    for (std::size_t i = 0; i < query->ids.size(); ++i) {  // hidden since it was answered
+        if (hidden_.contains(store::ObjectKey(query->ids[i]))) {
+            query->answers[i] = {0, Residency::kNotStored};
+        }
+    }
     const std::weak_ptr alive(alive_);
     query->on_done(std::move(query->answers));
     if (!alive.expired()) pump();

@@ -7,6 +7,7 @@
 
 #include "cache/disk_cache.h"
 #include "chunk/chunk_service.h"
+#include "chunk/hidden_names.h"
 #include "chunk/known_names.h"
 #include "chunk/options.h"
 #include "store/object_store.h"
@@ -21,7 +22,7 @@ class StatLookup {
     /// All references outlive it.
     StatLookup(EventLoop& loop, const Clock& clock, cache::DiskCache& disk_cache,
                store::ObjectStore& store, KnownStored& stored, KnownMissing& missing,
-               const ChunkServiceOptions& options);
+               const HiddenNames& hidden, const ChunkServiceOptions& options);
 
     void stat(std::vector<ChunkId> ids, ChunkService::OnStat on_done);
 
@@ -40,7 +41,8 @@ class StatLookup {
     std::optional<ChunkStat> known_here(const ChunkId& id);
     void pump();
     bool ask_next(const QueryPtr& query);
-    void on_answer(const QueryPtr& query, std::size_t index, const Result<std::uint64_t>& size);
+    void on_answer(const QueryPtr& query, std::size_t index, std::uint64_t generation,
+                   const Result<std::uint64_t>& size);
     void finish(const QueryPtr& query);
 
     EventLoop& loop_;
@@ -49,6 +51,7 @@ class StatLookup {
     store::ObjectStore& store_;
     KnownStored& stored_;
     KnownMissing& missing_;
+    const HiddenNames& hidden_;
     const ChunkServiceOptions& options_;
 
     std::deque<QueryPtr> queries_;  // whose turn it is: the first

@@ -1,13 +1,16 @@
 #pragma once
 
-#include <map>
 #include <memory>
 
 #include "cache/disk_cache.h"
 #include "chunk/chunk_service.h"
+#include "chunk/deletions.h"
 #include "chunk/fetcher.h"
+#include "chunk/hidden_names.h"
 #include "chunk/options.h"
 #include "chunk/stat_lookup.h"
+#include "chunk/store_lists.h"
+#include "chunk/torrent_list.h"
 #include "chunk/uploader.h"
 #include "loop/event_loop.h"
 #include "loop/job_pool.h"
@@ -16,12 +19,14 @@
 namespace kollator::chunk {
 
 /// The ChunkService over a disk cache and an object store. Its parts: Fetcher (one fetch for all),
-/// BlobReader (a request's window), Uploader (the way in), StatLookup (who has what).
+/// BlobReader (a request's window), Uploader (the way in), StatLookup and StoreLists (who has
+/// what), Deletions (the way out).
 class StoreChunkService final : public ChunkService {
  public:
     StoreChunkService(EventLoop& loop, JobPool& jobs, const Clock& clock,
-                      cache::DiskCache& disk_cache, store::ObjectStore& store,
-                      const ChunkServiceOptions& options, MetricsRegistry& metrics);
+                      cache::DiskCache& disk_cache, cache::DiskCache& metadata_cache,
+                      store::ObjectStore& store, const ChunkServiceOptions& options,
+                      MetricsRegistry& metrics);
     ~StoreChunkService() override;
 
     std::unique_ptr<Reader> open(const ChunkId& id, std::uint32_t offset, std::uint32_t length,
@@ -37,6 +42,25 @@ class StoreChunkService final : public ChunkService {
     std::uint32_t max_chunk_bytes() const override { return options_.max_chunk_bytes; }
     std::uint32_t max_metadata_bytes() const override { return options_.max_metadata_bytes; }
 
+    /// From now on `list` is refused on every path: what is under way with its names ends, and they
+    /// go from the cache, bit by bit.
+    void set_denylist(DenylistPtr list);
+    const HiddenNames& hidden() const { return hidden_; }
+
+    /// Reads which deletions wait; once, before anything else. Blocking. Errors of
+    /// Deletions::load().
+    Status open_deletions(FileSystem& fs, const DeletionOptions& options);
+    /// Deletes from the cache at once, and from the object store as Deletions::remove() says.
+    void remove(const store::ObjectKey& key, Deletions::OnRemoved on_done);
+    Deletions::Stats deletion_stats() const { return deletions_->stats(); }
+
+    /// Torrents whose metadata is cached here, or that the object store holds, with names greater
+    /// than `after`: up to `limit` (1,000 at most).
+    void list_cached_torrents(const MetadataId& after, std::size_t limit,
+                              TorrentSummaries::OnPage on_done);
+    void list_stored_torrents(const MetadataId& after, std::size_t limit,
+                              std::function<void(Result<TorrentPage>)> on_done);
+
     /// For /stats.
     ChunkServiceStats stats() const { return tally_.stats(); }
     std::size_t fetches_under_way() const { return fetcher_.count(); }
@@ -44,12 +68,17 @@ class StoreChunkService final : public ChunkService {
     std::size_t upload_budget_used_bytes() const { return upload_budget_.used_bytes(); }
 
  private:
-    void on_listed(std::uint64_t ticket, const OnPage& on_done,
-                   const Result<store::ListPage>& listed);
+    ChunkPage cached_page(const cache::DiskCache& cache, store::ObjectKind kind,
+                          const ChunkId& after, std::size_t limit) const;
+    void begin_removal(const store::ObjectKey& key, Deletions::OnRemoved on_done);
+    void purge_cache(store::ObjectKind kind, ChunkId after, std::uint64_t round);
 
     // injected
     EventLoop& loop_;
+    JobPool& jobs_;
+    const Clock& clock_;
     cache::DiskCache& cache_;
+    cache::DiskCache& metadata_cache_;
     store::ObjectStore& store_;
     const ChunkServiceOptions options_;
 
@@ -59,23 +88,27 @@ class StoreChunkService final : public ChunkService {
     Tally tally_;
     KnownStored stored_;
     KnownMissing missing_;
+    HiddenNames hidden_;
     const std::shared_ptr<ChunkBlobs> chunks_;
     const std::shared_ptr<MetadataBlobs> metadata_;
+    std::unique_ptr<Deletions> deletions_;
     Fetcher fetcher_;
     Uploader uploader_;
     StatLookup stat_lookup_;
+    StoreLists store_lists_;
+    TorrentSummaries summaries_;
 
     // state
-    std::map<std::uint64_t, store::TransferHandle> lists_;
-    std::uint64_t next_ticket_ = 0;
+    std::uint64_t purge_round_ = 0;
     // The last member, so that it goes first: what outlives the service finds it gone.
     const std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 
 /// Everything given by reference outlives the service; readers may outlive it (they then give
-/// kCancelled).
+/// kCancelled). `metadata_cache` keeps torrents' metadata, in a folder of its own.
 std::unique_ptr<StoreChunkService> make_chunk_service(
     EventLoop& loop, JobPool& jobs, const Clock& clock, cache::DiskCache& disk_cache,
-    store::ObjectStore& store, const ChunkServiceOptions& options, MetricsRegistry& metrics);
+    cache::DiskCache& metadata_cache, store::ObjectStore& store, const ChunkServiceOptions& options,
+    MetricsRegistry& metrics);
 
 }  // namespace kollator::chunk

@@ -272,6 +272,24 @@ class MetadataTest : public StoreTest {
         EXPECT_TRUE(wait([&] { return outcome.has_value(); }));
         return *outcome;
     }
+    bool wait_kept(const MetadataId& id) {
+        return wait([&] {
+            return metadata_cache_->size_of(ChunkId(id.bytes())) &&
+                   service_->fetches_under_way() == 0;
+        });
+    }
+    TorrentPage list_cached(const MetadataId& after, std::size_t limit) {
+        std::optional<TorrentPage> page;
+        service_->list_cached_torrents(after, limit, [&](auto got) { page = std::move(got); });
+        EXPECT_TRUE(wait([&] { return page.has_value(); }));
+        return *page;
+    }
+    TorrentPage list_stored(const MetadataId& after, std::size_t limit) {
+        std::optional<Result<TorrentPage>> page;
+        service_->list_stored_torrents(after, limit, [&](auto got) { page = std::move(got); });
+        EXPECT_TRUE(wait([&] { return page.has_value(); }));
+        return **page;
+    }
     Result<std::string> read_metadata(const MetadataId& id) {
         bool ready = true;
         auto reader = service_->open(id, 0, 0, [&] { ready = true; });
@@ -294,10 +312,28 @@ TEST_F(MetadataTest, IsVerifiedStoredAndKept) {
     EXPECT_EQ(store_.objects.count(store::ObjectKey(id)), 1U);
     EXPECT_EQ(*read_metadata(id), text);
     EXPECT_EQ(store_.gets_begun, 0U);
+    ASSERT_TRUE(wait_kept(id));
     restart();
     EXPECT_EQ(*read_metadata(id), text);
     EXPECT_EQ(*read_metadata(id), text);
+    EXPECT_EQ(store_.gets_begun, 0U);  // from the disk
+    std::filesystem::remove_all(folder_.path() / "metadata");
+    restart();
+    EXPECT_EQ(*read_metadata(id), text);
     EXPECT_EQ(store_.gets_begun, 1U);
+}
+
+TEST_F(MetadataTest, TheLastOneStoredStands) {
+    const std::string first = text_of("name");
+    const MetadataId id = id_of(first);
+    std::string second = first;  // the same info dictionary with something beside it
+    second.insert(1, "7:comment2:hi");
+    ASSERT_TRUE(store_metadata(id, first).ok());
+    ASSERT_TRUE(wait_kept(id));
+    ASSERT_TRUE(store_metadata(id, second).ok());
+    ASSERT_TRUE(wait([&] { return service_->fetches_under_way() == 0; }));
+    EXPECT_EQ(*read_metadata(id), second);
+    EXPECT_EQ(store_.gets_begun, 0U);
 }
 
 TEST_F(MetadataTest, IsRefusedWhereItDoesNotMatchOrIsNone) {
@@ -316,19 +352,51 @@ TEST_F(MetadataTest, WrongBytesOfTheStoreAreNotGivenOut) {
     EXPECT_EQ(read_metadata(id_of(other)).error().code, ErrorCode::kNotFound);
 }
 
-TEST_F(MetadataTest, MemoryIsBounded) {
-    options_.metadata_memory_bytes = 1000;
-    restart();
-    std::vector<std::string> texts;
+TEST_F(MetadataTest, IsListedWithWhatItSays) {
+    std::vector<MetadataId> ids;
     for (char name = 'a'; name < 'e'; ++name) {
-        texts.push_back(text_of(std::string(300, name)));
-        ASSERT_TRUE(store_metadata(id_of(texts.back()), texts.back()).ok());
-        turn();
+        const std::string text = text_of(std::string(3, name));
+        ids.push_back(id_of(text));
+        ASSERT_TRUE(store_metadata(ids.back(), text).ok());
+        ASSERT_TRUE(wait_kept(ids.back()));
     }
-    EXPECT_EQ(*read_metadata(id_of(texts[3])), texts[3]);
-    EXPECT_EQ(store_.gets_begun, 0U);
-    EXPECT_EQ(*read_metadata(id_of(texts[0])), texts[0]);
-    EXPECT_EQ(store_.gets_begun, 1U);
+    const std::string elsewhere = text_of("elsewhere");  // stored by another worker
+    store_.objects[store::ObjectKey(id_of(elsewhere))] = Bytes(elsewhere.begin(), elsewhere.end());
+    for (int round = 0; round < 2; ++round) {  // the second time it is remembered
+        const TorrentPage cached = list_cached(MetadataId(), 10);
+        ASSERT_EQ(cached.entries.size(), 4U);
+        for (const TorrentEntry& entry : cached.entries) {
+            ASSERT_TRUE(entry.summary);
+            EXPECT_EQ(entry.summary->name.size(), 3U);
+            EXPECT_EQ(entry.metadata_bytes, text_of("abc").size());
+        }
+        restart();
+    }
+    const TorrentPage stored = list_stored(MetadataId(), 10);
+    ASSERT_EQ(stored.entries.size(), 5U);
+    for (const TorrentEntry& entry : stored.entries) {
+        EXPECT_EQ(entry.summary.has_value(), entry.id != id_of(elsewhere));
+    }
+    const TorrentPage first = list_cached(MetadataId(), 3);
+    EXPECT_TRUE(first.more);
+    const TorrentPage rest = list_cached(first.entries.back().id, 3);
+    EXPECT_FALSE(rest.more);
+    EXPECT_EQ(rest.entries.size(), 1U);
+}
+
+TEST_F(MetadataTest, IsRemovedFromTheCacheAndTheStore) {
+    const std::string text = text_of("a");
+    const MetadataId id = id_of(text);
+    ASSERT_TRUE(store_metadata(id, text).ok());
+    ASSERT_TRUE(wait_kept(id));
+    std::optional<Result<std::int64_t>> gone;
+    service_->remove(store::ObjectKey(id), [&](auto outcome) { gone = outcome; });
+    EXPECT_TRUE(list_cached(MetadataId(), 10).entries.empty());
+    ASSERT_TRUE(wait([&] { return gone.has_value(); }));
+    EXPECT_EQ(**gone, 0);
+    EXPECT_TRUE(store_.objects.empty());
+    EXPECT_EQ(read_metadata(id).error().code, ErrorCode::kNotFound);
+    EXPECT_TRUE(list_stored(MetadataId(), 10).entries.empty());
 }
 
 }  // namespace

@@ -13,16 +13,18 @@ const log::Logger kLog("chunk");
 }  // namespace
 
 Uploader::Uploader(EventLoop& loop, JobPool& jobs, store::ObjectStore& store, Fetcher& fetcher,
-                   KnownStored& stored, KnownMissing& missing, Tally& tally,
-                   const ChunkServiceOptions& options)
+                   KnownStored& stored, KnownMissing& missing, const HiddenNames& hidden,
+                   Tally& tally, const ChunkServiceOptions& options, Gate gate)
     : loop_(loop),
       jobs_(jobs),
       store_(store),
       fetcher_(fetcher),
       stored_(stored),
       missing_(missing),
+      hidden_(hidden),
       tally_(tally),
-      options_(options) {}
+      options_(options),
+      gate_(std::move(gate)) {}
 
 void Uploader::store(const store::ObjectKey& key, const std::shared_ptr<BlobKind>& kind,
                      SharedBuffer bytes, OnStored on_done) {
@@ -32,6 +34,10 @@ void Uploader::store(const store::ObjectKey& key, const std::shared_ptr<BlobKind
                       make_error(ErrorCode::kInvalid,
                                  std::to_string(bytes->size()) + " bytes; 1 to " +
                                      std::to_string(kind->max_bytes()) + " are allowed"));
+    }
+    if (hidden_.denied(key)) {
+        tally_.denied.add();
+        return answer(std::move(on_done), refused_by_denylist());
     }
     if (under_way_ >= options_.max_uploads) {
         return answer(std::move(on_done),
@@ -56,6 +62,30 @@ void Uploader::on_verified(const store::ObjectKey& key, const std::shared_ptr<Bl
         on_done(digest.error());
         return;
     }
+    if (hidden_.denied(key)) {
+        --under_way_;
+        tally_.denied.add();
+        on_done(refused_by_denylist());
+        return;
+    }
+    gate_(key, [this, alive = std::weak_ptr(alive_), key, kind, bytes = std::move(bytes),
+                digest = *digest, on_done = std::move(on_done)](const Status& free) {
+        if (alive.expired()) return;
+        if (free) return put(key, kind, bytes, digest, on_done);
+        --under_way_;
+        on_done(free.error());
+    });
+}
+
+void Uploader::put(const store::ObjectKey& key, const std::shared_ptr<BlobKind>& kind,
+                   const SharedBuffer& bytes, const crypto::Sha256Digest& digest,
+                   OnStored on_done) {
+    if (hidden_.denied(key)) {  // while it waited
+        --under_way_;
+        tally_.denied.add();
+        on_done(refused_by_denylist());
+        return;
+    }
     if (const auto same = uploads_.find(key); same != uploads_.end()) {
         same->second.waiting.push_back(std::move(on_done));
         return;
@@ -71,7 +101,7 @@ void Uploader::on_verified(const store::ObjectKey& key, const std::shared_ptr<Bl
     Upload& upload = uploads_[key];
     upload.waiting.push_back(std::move(on_done));
     upload.transfer = store_.put(
-        key, bytes, *digest, [this, key, kind, bytes](const Result<store::PutOutcome>& outcome) {
+        key, bytes, digest, [this, key, kind, bytes](const Result<store::PutOutcome>& outcome) {
             on_put(key, kind, bytes, outcome);
         });
 }
@@ -100,9 +130,41 @@ void Uploader::on_put(const store::ObjectKey& key, const std::shared_ptr<BlobKin
                   to_string(error.code), error.detail);
         answer_of_all = std::move(error);
     }
+    answer_all(ended, answer_of_all);
+}
+
+void Uploader::when_idle(const store::ObjectKey& key, std::function<void()> task) {
+    const auto found = uploads_.find(key);
+    if (found == uploads_.end()) return task();
+    found->second.when_idle.push_back(std::move(task));
+}
+
+void Uploader::end_denied() {
+    std::vector<store::ObjectKey> denied;
+    for (const auto& [key, upload] : uploads_) {
+        if (hidden_.denied(key)) denied.push_back(key);
+    }
+    for (const store::ObjectKey& key : denied) {
+        Upload ended = std::move(uploads_.at(key));
+        uploads_.erase(key);
+        ended.transfer.reset();
+        under_way_ -= ended.waiting.size();
+        tally_.denied.add(ended.waiting.size());
+        loop_.post([this, alive = std::weak_ptr(alive_),
+                    ended = std::make_shared<const Upload>(std::move(ended))] {
+            if (!alive.expired()) answer_all(*ended, refused_by_denylist());
+        });
+    }
+}
+
+void Uploader::answer_all(const Upload& ended, const Result<StoreOutcome>& outcome) {
     const std::weak_ptr alive(alive_);
     for (const OnStored& on_done : ended.waiting) {
-        on_done(answer_of_all);
+        on_done(outcome);
+        if (alive.expired()) return;
+    }
+    for (const auto& task : ended.when_idle) {
+        task();
         if (alive.expired()) return;
     }
 }

@@ -30,7 +30,8 @@ class WriteBackTest : public ServiceTest {
         options.path = folder_.path() / "cache";
         options.max_bytes = cache_bytes_;
         cache_ = cache::open_disk_cache(loop_, jobs_, fs_, clock_, options);
-        service_ = make_chunk_service(loop_, jobs_, clock_, *cache_, *journal_, options_, metrics_);
+        service_ = make_chunk_service(loop_, jobs_, clock_, *cache_, *metadata_cache_, *journal_,
+                                      options_, metrics_);
     }
     std::vector<ChunkStat> stat(std::vector<ChunkId> ids) {
         std::optional<std::vector<ChunkStat>> answers;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "config/parse.h"
+
 namespace kollator::config {
 namespace {
 
@@ -30,7 +32,23 @@ constexpr Description kDescriptions[] = {
      "unless --force is given."},
     {Command::kSettings, "settings", 0, "Print the table of all settings",
      "As Markdown: variable, flag, default, what is expected, meaning."},
+    {Command::kList, "ls", 0, "List what a worker stores",
+     "Asks a running worker, over HTTP. One line each: the hash and the size, of torrents the "
+     "hash,\n"
+     "the size of the files and their name, with tabs between. Lists the object store, or with\n"
+     "--cached this worker's cache."},
+    {Command::kRemove, "rm", 0, "Delete chunks or torrents",
+     "Asks a running worker, over HTTP, to delete each from its cache and from the object store.\n"
+     "What is not there counts as removed. Where deletion is delayed (S3_MIN_STORAGE_DAYS) the "
+     "day\n"
+     "is told, and nobody can read it meanwhile. Other workers keep what they have cached."},
 };
+
+constexpr const char* kWorkerFooter =
+    "The admin token is read from ADMIN_TOKEN; without one the worker must be on this machine.\n"
+    "Exit codes: 0 done, 1 the worker could not do it, 2 wrong arguments, 3 no worker answers,\n"
+    "4 the admin token is missing or wrong.";
+constexpr const char* kDefaultWorkerUrl = "http://127.0.0.1:8081";
 
 constexpr const char* kFooter =
     "Settings come from --config FILE (NAME=value lines), then the environment, then flags; the\n"
@@ -51,6 +69,32 @@ void add_setting_flags(CLI::App& app, unsigned roles, Variables& flags) {
     }
 }
 
+/// Empty where it is good; CLI11 shows it otherwise.
+std::string check_worker_url(std::string& url) {
+    while (url.ends_with('/')) url.pop_back();
+    const bool plain = url.find('?') == std::string::npos && url.find('#') == std::string::npos;
+    return plain && is_url(url, {"http", "https"}) ? "" : "expected an http or https URL";
+}
+
+/// `url`: each subcommand's own, since CLI11 reads the environment for all of them.
+void add_worker_options(CLI::App& sub, Command command, CommandLine& line, std::string& url) {
+    sub.footer(kWorkerFooter);
+    url = kDefaultWorkerUrl;
+    sub.add_option("--url", url, "The worker's address.")
+        ->envname("KOLLATOR_URL")
+        ->type_name("URL")
+        ->capture_default_str()
+        ->transform(CLI::Validator(check_worker_url, ""));
+    if (command == Command::kList) {
+        sub.add_flag("--torrents", line.list.torrents, "Torrents, not chunks.");
+        sub.add_flag("--cached", line.list.cached, "What the worker has cached.");
+        sub.add_flag("--json", line.list.json, "A JSON document a line.");
+    } else {
+        sub.add_flag("--torrents", line.remove.torrents, "The hashes are torrents' info-hashes.");
+        sub.add_option("hash", line.remove.hashes, "64 hex digits.")->required()->type_name("HASH");
+    }
+}
+
 }  // namespace
 
 CommandLine parse_command_line(const std::vector<std::string>& arguments,
@@ -60,6 +104,8 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments,
     app.footer(kFooter);
     app.set_version_flag("--version", "kollator " + version);
     app.require_subcommand(1);
+    std::string list_url;
+    std::string remove_url;
     for (const Description& description : kDescriptions) {
         CLI::App* sub = app.add_subcommand(description.name, description.summary);
         sub->description(std::string(description.summary) + "\n" + description.details);
@@ -74,12 +120,17 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments,
             sub->add_option("file", line.key_file, "Where the key goes.")->required();
             sub->add_flag("--force", line.force, "Replace an existing file.");
         }
+        if (description.command == Command::kList || description.command == Command::kRemove) {
+            add_worker_options(*sub, description.command, line,
+                               description.command == Command::kList ? list_url : remove_url);
+        }
     }
 
     // CLI11 throws for help as well as for errors; nothing leaves this function.
     try {
         std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
         app.parse(reversed);
+        line.worker_url = line.command == Command::kRemove ? remove_url : list_url;
     } catch (const CLI::ParseError& error) {
         std::ostringstream out;
         std::ostringstream problem;

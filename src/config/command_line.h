@@ -7,7 +7,29 @@
 
 namespace kollator::config {
 
-enum class Command : std::uint8_t { kNone, kWorker, kFront, kDev, kKeygen, kSettings };
+enum class Command : std::uint8_t {
+    kNone,
+    kWorker,
+    kFront,
+    kDev,
+    kKeygen,
+    kSettings,
+    kList,
+    kRemove,
+};
+
+/// `kollator ls`
+struct ListOptions {
+    bool torrents = false;
+    bool cached = false;
+    bool json = false;
+};
+
+/// `kollator rm`
+struct RemoveOptions {
+    bool torrents = false;
+    std::vector<std::string> hashes;
+};
 
 struct CommandLine {
     Command command = Command::kNone;
@@ -15,6 +37,9 @@ struct CommandLine {
     std::string config_file;  ///< --config; empty: none
     std::string key_file;     ///< keygen's argument
     bool force = false;       ///< keygen --force
+    std::string worker_url;   ///< ls and rm: "http://host:port", without a slash at the end
+    ListOptions list;
+    RemoveOptions remove;
 
     /// Set where there is nothing to run: the exit code and the text to print (help, version, or
     /// what was wrong).

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 namespace kollator::config {
 namespace {
 
@@ -38,6 +40,41 @@ TEST(CommandLine, HelpOfEachSubcommandNamesItsSettings) {
     const CommandLine front = parse_command_line({"front", "--help"}, "1");
     EXPECT_THAT(front.text, HasSubstr("--front-port"));
     EXPECT_THAT(front.text, Not(HasSubstr("--cache-size-mb")));
+}
+
+TEST(CommandLine, ListTakesAWorkerAndWhatToShow) {
+    const CommandLine plain = parse_command_line({"ls"}, "1");
+    EXPECT_FALSE(plain.exits) << plain.text;
+    EXPECT_EQ(plain.command, Command::kList);
+    EXPECT_EQ(plain.worker_url, "http://127.0.0.1:8081");
+    EXPECT_FALSE(plain.list.torrents || plain.list.cached || plain.list.json);
+    const CommandLine full = parse_command_line(
+        {"ls", "--url", "https://w:1//", "--torrents", "--cached", "--json"}, "1");
+    EXPECT_EQ(full.worker_url, "https://w:1");
+    EXPECT_TRUE(full.list.torrents && full.list.cached && full.list.json);
+    for (const char* url : {"w:1", "ftp://w", "http://w/?a=b", "http://w#x", ""}) {
+        EXPECT_EQ(parse_command_line({"ls", "--url", url}, "1").exit_code, kExitUsage) << url;
+    }
+}
+
+TEST(CommandLine, AFlagStandsOverTheEnvironment) {
+    ASSERT_EQ(::setenv("KOLLATOR_URL", "http://there:1", 1), 0);
+    const CommandLine plain = parse_command_line({"rm", "a"}, "1");
+    const CommandLine list = parse_command_line({"ls", "--url", "http://here:1"}, "1");
+    const CommandLine remove = parse_command_line({"rm", "--url", "http://here:1", "a"}, "1");
+    ::unsetenv("KOLLATOR_URL");
+    EXPECT_EQ(plain.worker_url, "http://there:1");
+    EXPECT_EQ(list.worker_url, "http://here:1");
+    EXPECT_EQ(remove.worker_url, "http://here:1");
+}
+
+TEST(CommandLine, RemoveTakesHashes) {
+    const CommandLine line = parse_command_line({"rm", "--torrents", "a", "b"}, "1");
+    EXPECT_EQ(line.command, Command::kRemove);
+    EXPECT_TRUE(line.remove.torrents);
+    EXPECT_EQ(line.remove.hashes, (std::vector<std::string>{"a", "b"}));
+    EXPECT_EQ(parse_command_line({"rm"}, "1").exit_code, kExitUsage);
+    EXPECT_THAT(parse_command_line({"rm", "--help"}, "1").text, HasSubstr("Exit codes: 0 done"));
 }
 
 TEST(CommandLine, VersionIsPrinted) {

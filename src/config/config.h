@@ -41,6 +41,7 @@ struct Config {
     std::filesystem::path data_dir = "./data";
     std::filesystem::path cache_path;  ///< empty: data_dir / "cache"
     std::uint64_t cache_size_bytes = 0;
+    std::uint64_t metadata_cache_size_bytes = 0;
     std::chrono::hours lru_max_age{0};
     std::uint32_t max_chunk_bytes = 0;
     WritePolicy write_policy = WritePolicy::kThrough;
@@ -67,6 +68,12 @@ struct Config {
     std::uint32_t s3_breaker_failures = 0;
     std::uint64_t s3_egress_budget_bytes = 0;  ///< a calendar month; 0: none
     std::uint64_t s3_egress_limited_bytes_per_second = 0;
+
+    // What is taken down.
+    std::filesystem::path denylist_path;
+    bool denylist_purges_store = false;
+    std::chrono::hours min_storage{0};
+    std::chrono::hours expire_after{0};
 
     // Peers.
     std::uint32_t max_connections = 0;

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "config/parse.h"
+#include "config/setters.h"
 
 namespace kollator::config {
 namespace {
@@ -14,83 +15,6 @@ constexpr std::uint64_t kKilobyte = 1000;
 constexpr std::uint64_t kMegabyte = 1000 * 1000;
 constexpr std::uint64_t kGigabyte = 1000 * kMegabyte;
 constexpr std::uint64_t kMaxMegabytes = 1'000'000'000;  // a petabyte
-
-using Setter = std::function<bool(Config&, const std::string&)>;
-
-Setter text(std::string Config::*member) {
-    return [member](Config& config, const std::string& value) {
-        config.*member = value;
-        return true;
-    };
-}
-
-Setter path(std::filesystem::path Config::*member) {
-    return [member](Config& config, const std::string& value) {
-        config.*member = value;
-        return true;
-    };
-}
-
-template <typename Integer>
-Setter integer(Integer Config::*member, std::uint64_t min, std::uint64_t max,
-               std::uint64_t unit = 1) {
-    return [=](Config& config, const std::string& value) {
-        const auto number = parse_integer(value, min, max);
-        if (number) config.*member = static_cast<Integer>(*number * unit);
-        return number.has_value();
-    };
-}
-
-template <typename Unit>
-Setter duration(Unit Config::*member, std::uint64_t min, std::uint64_t max) {
-    return [=](Config& config, const std::string& value) {
-        const auto number = parse_integer(value, min, max);
-        if (number) config.*member = Unit(static_cast<std::int64_t>(*number));
-        return number.has_value();
-    };
-}
-
-Setter checked(std::string Config::*member, std::function<bool(const std::string&)> good) {
-    return [member, good = std::move(good)](Config& config, const std::string& value) {
-        if (!good(value)) return false;
-        config.*member = value;
-        return true;
-    };
-}
-
-/// A list whose every item `parse` accepts (gives a value for).
-template <typename Item, typename Parse>
-Setter list(std::vector<Item> Config::*member, Parse parse) {
-    return [member, parse](Config& config, const std::string& value) {
-        std::vector<Item> items;
-        for (const std::string& raw : split_list(value)) {
-            auto item = parse(raw);
-            if (!item) return false;
-            items.push_back(std::move(*item));
-        }
-        config.*member = std::move(items);
-        return true;
-    };
-}
-
-template <typename Predicate>
-auto if_good(Predicate good) {
-    return [good](const std::string& item) {
-        return good(item) ? std::optional<std::string>(item) : std::nullopt;
-    };
-}
-
-bool set_direct_dial(Config& config, const std::string& value) {
-    const auto flag = parse_bool(value);
-    if (flag) config.direct_dial = *flag;
-    return flag.has_value();
-}
-
-bool set_path_style(Config& config, const std::string& value) {
-    const auto flag = parse_bool(value);
-    if (flag) config.s3_path_style = *flag;
-    return flag.has_value();
-}
 
 bool set_write_policy(Config& config, const std::string& value) {
     if (value != "through" && value != "back") return false;
@@ -170,6 +94,10 @@ void add_storage(std::vector<Setting>& all) {
     all.push_back({"CACHE_SIZE_MB", "300", "megabytes, 1 to 1000000000",
                    "How much the disk cache may hold.", kWorker, false, false,
                    integer(&Config::cache_size_bytes, 1, kMaxMegabytes, kMegabyte)});
+    all.push_back({"METADATA_CACHE_MB", "64", "megabytes, 16 to 1000000",
+                   "How much of torrents' metadata is kept on disk, beside the cache.", kWorker,
+                   false, false,
+                   integer(&Config::metadata_cache_size_bytes, 16, 1'000'000, kMegabyte)});
     all.push_back({"LRU_MAX_AGE_HOURS", "24", "hours, 0 to 876000 (0: no limit)",
                    "Cached chunks that nobody asked for in this time go.", kWorker, false, false,
                    duration(&Config::lru_max_age, 0, 876000)});
@@ -232,7 +160,7 @@ void add_s3(std::vector<Setting>& all) {
                    false, false, path(&Config::s3_session_token_file)});
     all.push_back({"S3_PATH_STYLE", "true", "`true` or `false`",
                    "Whether the bucket stands in the path (`true`) or in the host name.", kWorker,
-                   false, false, set_path_style});
+                   false, false, boolean(&Config::s3_path_style)});
     all.push_back({"S3_CA_FILE", "", "the path of a PEM file",
                    "Certificate authorities for the store, in place of the system's. "
                    "AWS_CA_BUNDLE is read too.",
@@ -261,6 +189,25 @@ void add_s3(std::vector<Setting>& all) {
                    integer(&Config::s3_egress_limited_bytes_per_second, 1, 10'000'000, kKilobyte)});
 }
 
+void add_takedown(std::vector<Setting>& all) {
+    all.push_back(
+        {"DENYLIST_PATH", "", "the path of a file",
+         "Chunks and torrents that are refused on every path: one hash a line, `#` begins "
+         "a comment. A change is in force within a second.",
+         kWorker, false, false, path(&Config::denylist_path)});
+    all.push_back(
+        {"DENYLIST_PURGE_STORE", "false", "`true` or `false`",
+         "Whether what the denylist names is deleted from the object store too, for good.", kWorker,
+         false, false, boolean(&Config::denylist_purges_store)});
+    all.push_back({"S3_MIN_STORAGE_DAYS", "0", "days, 0 to 3650 (0: delete at once)",
+                   "The provider's minimum storage duration: the deletion of a younger object is "
+                   "hidden at once and carried out when it is that old.",
+                   kWorker, false, false, days(&Config::min_storage, 0, 3650)});
+    all.push_back({"EXPIRE_AFTER_DAYS", "0", "days, 0 to 36500 (0: never)",
+                   "Objects that were stored longer ago are deleted from the object store.",
+                   kWorker, false, false, days(&Config::expire_after, 0, 36500)});
+}
+
 void add_network(std::vector<Setting>& all) {
     all.push_back({"MAX_CONNECTIONS", "4096", "1 to 65535",
                    "Peer connections at once; further ones are told to come back.", kWorker, false,
@@ -268,7 +215,7 @@ void add_network(std::vector<Setting>& all) {
     all.push_back({"DIRECT_DIAL", "true", "`true` or `false`",
                    "Whether clients may connect by the worker's direct address alone, without "
                    "signaling.",
-                   kWorker, false, false, set_direct_dial});
+                   kWorker, false, false, boolean(&Config::direct_dial)});
     all.push_back({"STUN_SERVERS", "", "stun:host[:port] entries, separated by commas",
                    "STUN servers: the worker learns from them how it looks from outside a NAT, and "
                    "the front hands them to browsers.",
@@ -334,6 +281,9 @@ void check_credentials(const Config& config, const std::function<void(const std:
 void check_combinations(Loaded& loaded) {
     Config& config = loaded.config;
     const auto fault = [&](const std::string& line) { loaded.faults.push_back(line); };
+    if (config.denylist_purges_store && config.denylist_path.empty()) {
+        fault("DENYLIST_PATH=\"\": expected a path, since DENYLIST_PURGE_STORE is set");
+    }
     if (config.uses_s3()) {
         if (config.s3_bucket.empty()) {
             fault("S3_BUCKET=\"\": expected a bucket name, since S3_ENDPOINT is set");
@@ -408,6 +358,7 @@ const std::vector<Setting>& settings() {
         add_identity(all);
         add_storage(all);
         add_s3(all);
+        add_takedown(all);
         add_network(all);
         add_logs(all);
         return all;

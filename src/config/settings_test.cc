@@ -169,6 +169,18 @@ TEST(Settings, ValuesThatContradictEachOtherAreFaults) {
                 ElementsAre(HasSubstr("S3_ENDPOINT")));
     EXPECT_THAT(load({}, {{"CACHE_SIZE_MB", "1"}}, {}).faults,
                 ElementsAre(HasSubstr("CACHE_SIZE_MB")));
+    EXPECT_THAT(load({}, {{"DENYLIST_PURGE_STORE", "yes"}}, {}).faults,
+                ElementsAre(HasSubstr("DENYLIST_PATH")));
+}
+
+TEST(Settings, DaysAreKeptAsHours) {
+    const Loaded loaded =
+        load({}, {{"EXPIRE_AFTER_DAYS", "30"}, {"S3_MIN_STORAGE_DAYS", "90"}}, {});
+    EXPECT_THAT(loaded.faults, IsEmpty());
+    EXPECT_EQ(loaded.config.expire_after, std::chrono::hours(720));
+    EXPECT_EQ(loaded.config.min_storage, std::chrono::hours(2160));
+    EXPECT_THAT(load({}, {{"S3_MIN_STORAGE_DAYS", "3651"}}, {}).faults,
+                ElementsAre(HasSubstr("S3_MIN_STORAGE_DAYS")));
 }
 
 TEST(ConfigFile, TakesCommentsAndQuotesAndRefusesUnknownNames) {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "http/admin_guard.h"
+#include "http/object_endpoints.h"
 #include "http/response_headers.h"
 #include "http/router.h"
 #include "http/sdp_fragment.h"

@@ -56,6 +56,34 @@ json storage_json(const WorkerStats& stats) {
             {"egress", egress_json(storage.egress)}};
 }
 
+json time_json(std::int64_t seconds) {
+    return seconds == 0 ? json() : json(seconds);
+}
+
+json takedown_json(const WorkerStats& stats) {
+    const auto& takedown = stats.takedown;
+    json document = {{"denylistHashes", takedown.denylist_hashes},
+                     {"deniedRequests", takedown.denied_requests},
+                     {"purgedFromCache", takedown.purged_from_cache},
+                     {"deleted", takedown.deleted},
+                     {"deletesPending", takedown.deletes_pending},
+                     {"nextDelete", time_json(takedown.next_delete_s)},
+                     {"deleteFailures", takedown.delete_failures}};
+    if (takedown.purge) {
+        document["storePurge"] = {{"hashesLeft", takedown.purge->hashes_left},
+                                  {"purged", takedown.purge->purged},
+                                  {"failures", takedown.purge->failures}};
+    }
+    if (takedown.expiry) {
+        document["expiry"] = {{"passes", takedown.expiry->passes},
+                              {"seen", takedown.expiry->seen},
+                              {"expired", takedown.expiry->expired},
+                              {"failures", takedown.expiry->failures},
+                              {"lastPass", time_json(takedown.expiry->finished_s)}};
+    }
+    return document;
+}
+
 }  // namespace
 
 const char* name_of(CheckStatus status) {
@@ -122,20 +150,11 @@ std::string stats_json(const WorkerStats& stats) {
                    {"failures", stats.backlog.failures},
                    {"damaged", stats.backlog.damaged},
                    {"lastError", stats.backlog.last_error}}},
+                 {"takedown", takedown_json(stats)},
                  {"dht",
                   {{"announcements", stats.dht.announcements},
                    {"queries", stats.dht.queries},
                    {"peers", stats.dht.peers}}}});
-}
-
-std::string chunks_json(const ChunkListing& listing) {
-    json chunks = json::array();
-    for (const ListedChunk& chunk : listing.chunks) {
-        chunks.push_back({{"hash", chunk.id.hex()}, {"size", chunk.size_bytes}});
-    }
-    json next = nullptr;
-    if (listing.more && !listing.chunks.empty()) next = listing.chunks.back().id.hex();
-    return dump({{"chunks", std::move(chunks)}, {"more", listing.more}, {"next", std::move(next)}});
 }
 
 std::string human_size(std::uint64_t size_bytes) {

@@ -101,20 +101,33 @@ struct WorkerStats {
         std::string last_error;
     } backlog;  ///< of what is on its way to the object store; all 0 where nothing is journaled
     struct {
+        std::uint64_t denylist_hashes = 0;  ///< in force
+        std::uint64_t denied_requests = 0;  ///< reads and stores refused
+        std::uint64_t purged_from_cache = 0;
+        std::uint64_t deleted = 0;  ///< at the object store
+        std::uint64_t deletes_pending = 0;
+        std::int64_t next_delete_s = 0;  ///< since 1970; 0: none waits
+        std::uint64_t delete_failures = 0;
+        struct Purge {
+            std::uint64_t hashes_left = 0;
+            std::uint64_t purged = 0;
+            std::uint64_t failures = 0;
+        };
+        std::optional<Purge> purge;  ///< of the object store, where it is set
+        struct Expiry {
+            std::uint64_t passes = 0;
+            std::uint64_t seen = 0;
+            std::uint64_t expired = 0;
+            std::uint64_t failures = 0;
+            std::int64_t finished_s = 0;  ///< the last pass, since 1970; 0: none yet
+        };
+        std::optional<Expiry> expiry;  ///< where it is set
+    } takedown;
+    struct {
         std::uint64_t announcements = 0;
         std::uint64_t queries = 0;
         std::uint64_t peers = 0;
     } dht;
-};
-
-struct ListedChunk {
-    ChunkId id;
-    std::uint32_t size_bytes = 0;
-};
-
-struct ChunkListing {
-    std::vector<ListedChunk> chunks;  ///< ascending by name
-    bool more = false;
 };
 
 /// {"status":"ok"|"warn"|"error","workerId","uptime","version","checks":{name:{status,detail}}}
@@ -123,9 +136,6 @@ std::string health_json(const HealthReport& report);
 /// hitRate and missRate are shares of the look-ups, evictionRate of the insertions, 0 to 1; 0 where
 /// there was none.
 std::string stats_json(const WorkerStats& stats);
-
-/// {"chunks":[{"hash","size"}],"more","next"}: `next` is what `after` takes; null at the end.
-std::string chunks_json(const ChunkListing& listing);
 
 /// "0B", "12KB", "287MB", "1.5GB": decimal units, as CACHE_SIZE_MB counts them.
 std::string human_size(std::uint64_t size_bytes);

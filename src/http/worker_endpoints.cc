@@ -1,7 +1,5 @@
 #include "http/worker_endpoints.h"
 
-#include <charconv>
-
 #include "base/check.h"
 #include "http/admin_guard.h"
 #include "http/sdp_fragment.h"
@@ -13,8 +11,6 @@ namespace {
 
 /// An offer with every candidate of a machine with many networks stays below a tenth of it.
 constexpr std::size_t kMaxOfferBytes = 64 * 1024;
-constexpr std::size_t kDefaultPageChunks = 1000;  // CHUNK_LIST's default, protocol.md 2.2
-constexpr std::size_t kMaxPageChunks = 10'000;    // about 1 MB of JSON
 constexpr const char* kRetryAfterSeconds = "5";
 
 constexpr const char* kStatusPagePolicy =
@@ -62,27 +58,6 @@ Response get_page(const Worker& worker) {
     response.body = status_page(worker.hooks.health(), worker.hooks.stats());
     response.headers.emplace_back("Content-Security-Policy", kStatusPagePolicy);
     return fresh(std::move(response));
-}
-
-Response get_chunks(const Worker& worker, const Request& request) {
-    ChunkId after;
-    if (const auto text = request.query_value("after")) {
-        const auto id = ChunkId::from_hex(*text);
-        if (!id) {
-            return error_response(400, "bad-request",
-                                  "'after' must be a chunk's name: 64 lowercase hex digits");
-        }
-        after = *id;
-    }
-    std::size_t limit = kDefaultPageChunks;
-    if (const auto text = request.query_value("limit")) {
-        const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
-        if (error != std::errc() || end != text->data() + text->size() || limit == 0 ||
-            limit > kMaxPageChunks) {
-            return error_response(400, "bad-request", "'limit' must be a number from 1 to 10000");
-        }
-    }
-    return fresh(json_response(200, chunks_json(worker.hooks.chunks(after, limit))));
 }
 
 // ---- changing ----
@@ -197,9 +172,9 @@ Response delete_rtc(const Worker& worker, const Request& request) {
 
 void add_worker_endpoints(HttpServer& server, WorkerHooks hooks, WorkerEndpointOptions options,
                           Random& random) {
-    KOLLATOR_CHECK(hooks.health && hooks.stats && hooks.chunks && hooks.clear_cache &&
-                   hooks.metrics && hooks.rtc_accept && hooks.rtc_candidate && hooks.rtc_restart &&
-                   hooks.rtc_close);
+    KOLLATOR_CHECK(hooks.health && hooks.stats && hooks.clear_cache && hooks.metrics &&
+                   hooks.rtc_accept && hooks.rtc_candidate && hooks.rtc_restart && hooks.rtc_close);
+    add_object_endpoints(server, hooks.objects, options.admin_token);
     const auto worker = std::make_shared<Worker>(
         Worker{std::move(hooks), std::move(options), SessionNames(random)});
 
@@ -217,7 +192,6 @@ void add_worker_endpoints(HttpServer& server, WorkerHooks hooks, WorkerEndpointO
     server.route("GET", "/stats", document([](const Worker& state) {
                      return fresh(json_response(200, stats_json(state.hooks.stats())));
                  }));
-    server.route("GET", "/chunks", at_once(get_chunks));
     server.route("POST", "/cache/clear",
                  [worker](const Request& request, const Responder& responder) {
                      post_cache_clear(worker, request, responder);

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "http/http_server.h"
+#include "http/object_endpoints.h"
 #include "http/worker_documents.h"
 
 namespace kollator::http {
@@ -22,8 +23,7 @@ struct RtcAnswer {
 struct WorkerHooks {
     std::function<HealthReport()> health;
     std::function<WorkerStats()> stats;
-    /// Chunks that are cached here, with names greater than `after`.
-    std::function<ChunkListing(const ChunkId& after, std::size_t limit)> chunks;
+    ObjectHooks objects;
     /// `on_done` gets the number of chunks dropped.
     std::function<void(std::function<void(std::size_t)> on_done)> clear_cache;
     /// Prometheus text format, version 0.0.4.

@@ -36,11 +36,10 @@ class WorkerEndpointsTest : public ::testing::Test {
             return HealthReport{"w<1>", "0.1", 5, {{"store", store_, "fine & dandy"}}};
         };
         hooks.stats = [] { return WorkerStats{}; };
-        hooks.chunks = [this](const ChunkId& after, std::size_t limit) {
-            after_ = after.hex();
-            limit_ = limit;
-            return ChunkListing{};
-        };
+        hooks.objects.chunks = [](const ListQuery&, const auto& done) { done(ChunkListing{}); };
+        hooks.objects.torrents = [](const ListQuery&, const auto& done) { done(TorrentListing{}); };
+        hooks.objects.remove_chunk = [](const ChunkId&, const auto& done) { done(Removal{}); };
+        hooks.objects.remove_torrent = [](const MetadataId&, const auto& done) { done(Removal{}); };
         hooks.clear_cache = [this](std::function<void(std::size_t)> done) {
             thread_.loop().post([done] { done(12); });
         };
@@ -77,8 +76,6 @@ class WorkerEndpointsTest : public ::testing::Test {
     std::vector<std::string> candidates_;
     std::uint64_t closed_ = 0;
     std::string restarted_;
-    std::string after_;
-    std::size_t limit_ = 0;
 };
 
 TEST_F(WorkerEndpointsTest, HealthIs503OnlyForAnError) {
@@ -103,20 +100,6 @@ TEST_F(WorkerEndpointsTest, ShowsStatsMetricsAndAPage) {
     EXPECT_NE(page.body.find("w&lt;1&gt;"), std::string::npos);
     EXPECT_NE(page.body.find("fine &amp; dandy"), std::string::npos);
     EXPECT_EQ(page.header("content-security-policy").find("default-src 'none'"), 0u);
-}
-
-TEST_F(WorkerEndpointsTest, PagesThroughTheChunks) {
-    start();
-    const std::string name(64, 'a');
-    EXPECT_EQ(client_->exchange("GET", "/chunks").status, 200);
-    EXPECT_EQ(after_, std::string(64, '0'));
-    EXPECT_EQ(limit_, 1000u);
-    EXPECT_EQ(client_->exchange("GET", "/chunks?after=" + name + "&limit=5").status, 200);
-    EXPECT_EQ(after_, name);
-    EXPECT_EQ(limit_, 5u);
-    for (const char* query : {"after=x", "limit=0", "limit=10001", "limit=5x", "limit=-1"}) {
-        EXPECT_EQ(client_->exchange("GET", std::string("/chunks?") + query).status, 400) << query;
-    }
 }
 
 TEST_F(WorkerEndpointsTest, ClearsTheCacheForThisMachineOnlyWhereNoTokenIsSet) {

@@ -1,5 +1,7 @@
 #include "session/fault.h"
 
+#include "chunk/denylist.h"
+
 namespace kollator::session {
 
 using protocol::WireError;
@@ -7,6 +9,7 @@ using protocol::WireError;
 Fault to_fault(const Error& error) {
     switch (error.code) {
         case ErrorCode::kNotFound:
+            if (chunk::is_refusal(error)) return {WireError::kNotFound, error.detail};
             return {WireError::kNotFound, "neither cached nor in the object store"};
         case ErrorCode::kCorrupt:
             return {WireError::kHashMismatch, "the bytes do not match the name"};

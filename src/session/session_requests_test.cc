@@ -1,4 +1,5 @@
 // Every request and its answer; every error code that a session can give.
+#include "chunk/denylist.h"
 #include "session/session_harness.h"
 
 namespace kollator::session {
@@ -132,6 +133,17 @@ TEST_F(SessionRequests, EachErrorOfTheServiceHasItsCode) {
                   code == ErrorCode::kInvalid);
     }
     EXPECT_EQ(context->stats().errors, codes.size());
+}
+
+TEST_F(SessionRequests, ARefusalByTheDenylistIsToldInItsWords) {
+    start();
+    chunks.fail_all = chunk::refused_by_denylist();
+    request(1, ChunkId());
+    settle();
+    const auto list = answers();
+    ASSERT_EQ(list.size(), 1U);
+    EXPECT_EQ(list[0].error(), WireError::kNotFound);
+    EXPECT_TRUE(std::get<protocol::ErrorBody>(list[0].body).message.starts_with("refused: "));
 }
 
 TEST_F(SessionRequests, AnUnknownChunkIsNotFound) {

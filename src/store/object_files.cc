@@ -256,7 +256,9 @@ Result<ListPage> ObjectFiles::list(ObjectKind kind, const std::array<std::uint8_
             ObjectKey key{ChunkId(hash)};
             key.kind = kind;
             // Removed meanwhile, or no file: not an entry.
-            if (const auto size = stat(key); size) page.entries.push_back({hash, *size});
+            const auto info = fs_.info(path_of(key));
+            if (!info || !info->is_regular) continue;
+            page.entries.push_back({hash, info->size_bytes, info->modified_ns / 1'000'000'000});
         }
     }
     if (page.entries.empty()) {

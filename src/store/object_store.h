@@ -61,6 +61,7 @@ struct GetOptions {
 struct ListEntry {
     std::array<std::uint8_t, 32> hash{};
     std::uint64_t size_bytes = 0;
+    std::int64_t modified_s = 0;  ///< when it was stored, since 1970; 0: the store does not tell
 };
 
 struct ListPage {

@@ -62,6 +62,7 @@ class Storage {
     std::unique_ptr<store::ObjectStore> below_;
     std::unique_ptr<store::JournaledStore> journal_;
     std::unique_ptr<cache::DiskCache> disk_cache_;
+    std::unique_ptr<cache::DiskCache> metadata_cache_;
     std::unique_ptr<chunk::StoreChunkService> chunks_;
     std::optional<Error> error_;
 };

@@ -95,11 +95,16 @@ class ServiceTest : public testing::Test {
     void restart() {
         service_.reset();
         cache_.reset();
+        metadata_cache_.reset();
         cache::CacheOptions options;
         options.path = folder_.path() / "cache";
         options.max_bytes = cache_bytes_;
         cache_ = cache::open_disk_cache(loop_, jobs_, fs_, clock_, options);
-        service_ = make_chunk_service(loop_, jobs_, clock_, *cache_, store_, options_, metrics_);
+        options.path = folder_.path() / "metadata";
+        options.max_bytes = metadata_cache_bytes_;
+        metadata_cache_ = cache::open_disk_cache(loop_, jobs_, fs_, clock_, options);
+        service_ = make_chunk_service(loop_, jobs_, clock_, *cache_, *metadata_cache_, store_,
+                                      options_, metrics_);
     }
     static Bytes random_bytes(std::size_t size, std::uint64_t seed) {
         Bytes bytes(size);
@@ -158,7 +163,9 @@ class ServiceTest : public testing::Test {
     testing_support::FakeObjectStore store_{loop_};
     ChunkServiceOptions options_;
     std::uint64_t cache_bytes_ = 100'000'000;
+    std::uint64_t metadata_cache_bytes_ = 10'000'000;
     std::unique_ptr<cache::DiskCache> cache_;
+    std::unique_ptr<cache::DiskCache> metadata_cache_;
     std::unique_ptr<StoreChunkService> service_;
 };
 

@@ -100,8 +100,11 @@ class ChunkWorker {
         cache.path = folder_.path() / "cache";
         cache.max_bytes = cache_bytes;
         cache_ = cache::open_disk_cache(loop_, jobs_, posix_file_system(), system_clock(), cache);
-        service_ =
-            chunk::make_chunk_service(loop_, jobs_, system_clock(), *cache_, *store_, {}, metrics_);
+        cache.path = folder_.path() / "metadata";
+        metadata_cache_ =
+            cache::open_disk_cache(loop_, jobs_, posix_file_system(), system_clock(), cache);
+        service_ = chunk::make_chunk_service(loop_, jobs_, system_clock(), *cache_,
+                                             *metadata_cache_, *store_, {}, metrics_);
     }
 
     EventLoop& loop() { return loop_; }
@@ -121,6 +124,7 @@ class ChunkWorker {
     JobPool jobs_{2};
     std::unique_ptr<store::ObjectStore> store_;
     std::unique_ptr<cache::DiskCache> cache_;
+    std::unique_ptr<cache::DiskCache> metadata_cache_;
     std::unique_ptr<chunk::StoreChunkService> service_;
 };
 

@@ -38,6 +38,7 @@ class FakeObjectStore final : public store::ObjectStore {
         OnGet on_get;
         OnPut on_put;
         OnStat on_stat;
+        OnDone on_removed;
         SharedBuffer body;  // of a put
         Bytes content;      // of a get, as it was (or was corrupted) when the body began
         std::shared_ptr<Buffer> buffer;
@@ -48,10 +49,10 @@ class FakeObjectStore final : public store::ObjectStore {
 
     // --- what the test sets and sees ---
     std::map<store::ObjectKey, Bytes> objects;
-    bool hold_gets = false;
-    bool hold_puts = false;
-    bool hold_stats = false;
-    std::optional<Error> get_error, put_error, stat_error, list_error;  ///< answered instead
+    std::map<store::ObjectKey, std::int64_t> modified_s;  ///< what list() tells; 0 for others
+    bool hold_gets = false, hold_puts = false, hold_stats = false, hold_removes = false;
+    /// Answered instead.
+    std::optional<Error> get_error, put_error, stat_error, list_error, remove_error;
     std::function<void(Bytes&)> corrupt;  ///< changes each body on its way out
     std::size_t gets_begun = 0, puts_begun = 0, stats_begun = 0, lists_begun = 0;
     std::size_t stats_at_once = 0, most_stats_at_once = 0;
@@ -59,6 +60,7 @@ class FakeObjectStore final : public store::ObjectStore {
     std::vector<RequestPtr>& gets() { return gets_; }
     std::vector<RequestPtr>& puts() { return puts_; }
     std::vector<RequestPtr>& stats_asked() { return stats_; }
+    std::vector<RequestPtr>& removes() { return removes_; }
 
     /// More of a held GET's body arrives, up to `bytes` of it in all.
     void progress(const RequestPtr& get, std::size_t bytes) {
@@ -83,9 +85,7 @@ class FakeObjectStore final : public store::ObjectStore {
         get->on_get(SharedBuffer(std::move(get->buffer)));
     }
     void fail_get(const RequestPtr& get, Error error) {
-        if (!get->open()) return;
-        get->done = true;
-        get->on_get(std::move(error));
+        if (!std::exchange(get->done, true) && !get->cancelled) get->on_get(std::move(error));
     }
     void finish_put(const RequestPtr& put) {
         if (!put->open()) return;
@@ -103,8 +103,17 @@ class FakeObjectStore final : public store::ObjectStore {
         --stats_at_once;
         if (stat_error) return stat_request->on_stat(*stat_error);
         const auto found = objects.find(stat_request->key);
-        if (found == objects.end()) return stat_request->on_stat(missing(stat_request->key));
+        if (found == objects.end())
+            return stat_request->on_stat(make_error(ErrorCode::kNotFound, ""));
         stat_request->on_stat(std::uint64_t{found->second.size()});
+    }
+
+    void finish_remove(const RequestPtr& request) {
+        if (!request->open()) return;
+        request->done = true;
+        if (remove_error) return request->on_removed(*remove_error);
+        objects.erase(request->key);
+        request->on_removed({});
     }
 
     // --- ObjectStore ---
@@ -155,7 +164,9 @@ class FakeObjectStore final : public store::ObjectStore {
                 if (key.kind != kind || key.hash <= after) continue;
                 page.more = page.entries.size() == limit;
                 if (page.more) break;
-                page.entries.push_back({key.hash, content.size()});
+                const auto when = modified_s.find(key);
+                page.entries.push_back(
+                    {key.hash, content.size(), when == modified_s.end() ? 0 : when->second});
             }
             on_done(std::move(page));
         });
@@ -163,10 +174,10 @@ class FakeObjectStore final : public store::ObjectStore {
     }
     store::TransferHandle remove(const store::ObjectKey& key, OnDone on_done) override {
         const auto request = std::make_shared<Request>();
-        later(request, [this, key, on_done = std::move(on_done)] {
-            objects.erase(key);
-            on_done({});
-        });
+        request->key = key;
+        request->on_removed = std::move(on_done);
+        removes_.push_back(request);
+        if (!hold_removes) later(request, [this, request] { finish_remove(request); });
         return handle(request);
     }
     store::TransferHandle probe(OnDone on_done) override {
@@ -189,6 +200,7 @@ class FakeObjectStore final : public store::ObjectStore {
             request_->on_progress = nullptr;
             request_->on_get = nullptr;
             request_->on_put = nullptr;
+            request_->on_removed = nullptr;
             request_->buffer = nullptr;
             request_->body = nullptr;
         }
@@ -206,16 +218,12 @@ class FakeObjectStore final : public store::ObjectStore {
             if (request->open()) answer();
         });
     }
-    static Error missing(const store::ObjectKey& key) {
-        return make_error(ErrorCode::kNotFound, key.path());
-    }
-
     /// False where the request has ended with an error instead.
     bool begin_body(const RequestPtr& get) {
         if (get->buffer) return true;
         const auto found = objects.find(get->key);
         std::optional<Error> error = get_error;
-        if (!error && found == objects.end()) error = missing(get->key);
+        if (!error && found == objects.end()) error = make_error(ErrorCode::kNotFound, "");
         if (!error && found->second.size() > get->options.max_bytes) {
             error = make_error(ErrorCode::kLimit, "over max_bytes");
         }
@@ -235,7 +243,7 @@ class FakeObjectStore final : public store::ObjectStore {
     }
 
     EventLoop& loop_;
-    std::vector<RequestPtr> gets_, puts_, stats_;
+    std::vector<RequestPtr> gets_, puts_, stats_, removes_;
     store::StoreStats totals_;
 };
 

@@ -16,6 +16,7 @@ const kinds: Record<ErrorKind, true> = {
     cancelled: true,
     internal: true,
     quota: true,
+    refused: true,
     corrupt: true,
     protocol: true,
     timeout: true,

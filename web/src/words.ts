@@ -25,6 +25,7 @@ const final: Partial<Record<ErrorKind, string>> = {
     quota: "The store is full. Try again later, or ask whoever runs this server for more room.",
     "too-large": "The worker refused a piece as too large. Reload this page and try again.",
     "hash-mismatch": "The worker refused a piece as damaged. Try again.",
+    refused: "Whoever runs this server refuses this content. It cannot be shared or fetched here.",
     unsupported: "This page and the worker speak different versions. Reload this page.",
     "bad-request": "This page and the worker do not understand each other. Reload this page.",
     unauthorized: "The worker does not allow this. Ask whoever runs this server.",

@@ -93,6 +93,18 @@ for (const [code, kind] of codes) {
     });
 }
 
+test("a refusal by the operator is not told as something missing", async () => {
+    const { session, worker } = start();
+    const message = "refused: the operator of this worker denies this content";
+    worker.misbehave = () => ({ code: ErrorCode.notFound, message });
+    await assert.rejects(session.fetchChunk(new Uint8Array(32), 10), ofKind("refused"));
+    const bytes = bytesOf(10);
+    await assert.rejects(
+        session.storeChunk(nameOf(bytes), () => Promise.resolve(bytes)),
+        ofKind("refused"),
+    );
+});
+
 test("sending stops when the worker refuses the first fragment", async () => {
     const { session, worker } = start();
     worker.misbehave = ({ message }) =>

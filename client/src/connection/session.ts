@@ -1,5 +1,5 @@
 /** One worker's conversation over one data channel: requests pipelined, answers by their id. */
-import { KollatorError, kindOfErrorCode } from "../errors.ts";
+import { KollatorError, kindOfWireError } from "../errors.ts";
 import {
     type ChunkStat,
     type ListAnswer,
@@ -340,7 +340,7 @@ export class Session {
             }
             if (hasFlag(message, Flag.error)) {
                 const { code, retryAfterMs, message: detail } = decodeError(message.body);
-                pending.fail(new KollatorError(kindOfErrorCode(code), detail, { retryAfterMs }));
+                pending.fail(new KollatorError(kindOfWireError(code, detail), detail, { retryAfterMs }));
             } else {
                 done = pending.take(message);
             }

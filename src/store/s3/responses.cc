@@ -1,6 +1,7 @@
 #include "store/s3/responses.h"
 
 #include <charconv>
+#include <chrono>
 #include <optional>
 
 #include "store/object_store.h"
@@ -50,6 +51,9 @@ class ListBuilder {
         if (depth == 1 && name == "Contents") return end_entry();
         if (depth == 2 && current_ && name == "Key") current_->key = text_;
         if (depth == 2 && current_ && name == "Size") current_->size = parse_size(text_);
+        if (depth == 2 && current_ && name == "LastModified") {
+            current_->modified_s = parse_time(text_);
+        }
         text_.clear();
         return {};
     }
@@ -59,6 +63,7 @@ class ListBuilder {
     struct Entry {
         std::string key;
         std::optional<std::uint64_t> size;
+        std::int64_t modified_s = 0;
     };
 
     Status set_truncated() {
@@ -71,7 +76,8 @@ class ListBuilder {
             return wrong("has an entry without a fit key or size");
         }
         if (response_.objects.size() == kMaxListEntries) return wrong("is longer than allowed");
-        response_.objects.push_back({std::move(current_->key), *current_->size});
+        response_.objects.push_back(
+            {std::move(current_->key), *current_->size, current_->modified_s});
         current_.reset();
         return {};
     }
@@ -103,6 +109,32 @@ ErrorResponse parse_error(std::string_view xml) {
             if (reader.name() == "Message") response.message = printable(text, kMaxMessageBytes);
         }
     }
+}
+
+std::int64_t parse_time(std::string_view text) {
+    constexpr std::string_view kForm = "dddd-dd-ddTdd:dd:dd";
+    if (text.size() <= kForm.size() || text.back() != 'Z') return 0;
+    for (std::size_t i = 0; i < kForm.size(); ++i) {
+        const bool digit = text[i] >= '0' && text[i] <= '9';
+        if (kForm[i] == 'd' ? !digit : text[i] != kForm[i]) return 0;
+    }
+    const auto number = [&](std::size_t at, std::size_t count) {
+        unsigned value = 0;
+        for (std::size_t i = at; i < at + count; ++i) {
+            value = value * 10 + static_cast<unsigned>(text[i] - '0');
+        }
+        return value;
+    };
+    const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(number(0, 4))),
+                                           std::chrono::month(number(5, 2)),
+                                           std::chrono::day(number(8, 2))};
+    const unsigned hour = number(11, 2);
+    const unsigned minute = number(14, 2);
+    const unsigned second = number(17, 2);
+    if (!date.ok() || hour > 23 || minute > 59 || second > 60) return 0;
+    const std::chrono::seconds day = std::chrono::sys_days(date).time_since_epoch();
+    const std::int64_t time = day.count() + hour * 3600 + minute * 60 + second;
+    return time > 0 ? time : 0;
 }
 
 Result<ListResponse> parse_list(std::string_view xml) {

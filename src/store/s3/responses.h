@@ -22,7 +22,12 @@ ErrorResponse parse_error(std::string_view xml);
 struct ListedObject {
     std::string key;
     std::uint64_t size_bytes = 0;
+    std::int64_t modified_s = 0;  ///< LastModified, since 1970; 0: none, or none that is a time
 };
+
+/// "2009-10-12T17:50:30.000Z" (ISO 8601, UTC; a fraction or none) as seconds since 1970; 0: no such
+/// time.
+std::int64_t parse_time(std::string_view text);
 
 /// ListObjectsV2's `<ListBucketResult>`.
 struct ListResponse {

@@ -67,6 +67,30 @@ TEST(ListResponse, IsBounded) {
     EXPECT_FALSE(parse_list(list_of(kMaxListEntries + 1)).ok());
 }
 
+TEST(ListResponse, TellsWhenAnObjectWasStored) {
+    const auto list = parse_list(
+        "<ListBucketResult><IsTruncated>false</IsTruncated>"
+        "<Contents><Key>a</Key><LastModified>2009-10-12T17:50:30.000Z</LastModified><Size>1</Size>"
+        "</Contents><Contents><Key>b</Key><Size>1</Size></Contents></ListBucketResult>");
+    ASSERT_TRUE(list);
+    EXPECT_EQ(list->objects[0].modified_s, 1'255'369'830);
+    EXPECT_EQ(list->objects[1].modified_s, 0);
+}
+
+TEST(ParseTime, TakesUtcAndNothingElse) {
+    EXPECT_EQ(parse_time("1970-01-01T00:00:01Z"), 1);
+    EXPECT_EQ(parse_time("2024-02-29T23:59:59.123456Z"), 1'709'251'199);
+    const std::string good = "2009-10-12T17:50:30Z";
+    for (std::size_t cut = 0; cut < good.size(); ++cut)
+        EXPECT_EQ(parse_time(good.substr(0, cut)), 0);
+    for (const char* wrong :
+         {"2009-13-12T17:50:30Z", "2009-02-29T17:50:30Z", "2009-10-12T24:50:30Z",
+          "2009-10-12T17:60:30Z", "2009-10-12 17:50:30Z", "2009-10-12T17:50:30+01:00",
+          "0000-00-00T00:00:00Z", "-009-10-12T17:50:30Z"}) {
+        EXPECT_EQ(parse_time(wrong), 0) << wrong;
+    }
+}
+
 TEST(ErrorResponse, GivesCodeAndMessage) {
     const auto error = parse_error(
         "<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>Please\nreduce</Message>"

@@ -82,7 +82,7 @@ Result<ListPage> take_page(const s3::ListResponse& list, ObjectKind kind, std::s
         after = object.key;
         if (!object.key.starts_with(prefix)) continue;
         const auto id = ChunkId::from_hex(std::string_view(object.key).substr(prefix.size()));
-        if (id) page.entries.push_back({id->bytes(), object.size_bytes});
+        if (id) page.entries.push_back({id->bytes(), object.size_bytes, object.modified_s});
     }
     return page;
 }

@@ -1,0 +1,121 @@
+#include "cli/commands.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+namespace kollator::cli {
+namespace {
+
+const std::string kOne(64, '1');
+const std::string kTwo(64, '2');
+
+class ScriptedClient final : public WorkerClient {
+ public:
+    ScriptedClient() : WorkerClient({"http://worker", ""}) {}
+    std::deque<Result<HttpReply>> replies;
+    std::vector<std::string> asked;
+
+ protected:
+    Result<HttpReply> exchange(const std::string& method, const std::string& path) override {
+        asked.push_back(method + " " + path);
+        if (replies.empty()) return make_error(ErrorCode::kUnavailable, "refused");
+        auto reply = replies.front();
+        replies.pop_front();
+        return reply;
+    }
+};
+
+class CommandsTest : public ::testing::Test {
+ protected:
+    void answer(long status, const std::string& body) {
+        client_.replies.push_back(HttpReply{status, body});
+    }
+    int run_list(const config::ListOptions& options = {}) {
+        return list(client_, options, output_);
+    }
+    int run_remove(const std::vector<std::string>& hashes, bool torrents = false) {
+        config::RemoveOptions options;
+        options.hashes = hashes;
+        options.torrents = torrents;
+        return remove(client_, options, output_);
+    }
+
+    ScriptedClient client_;
+    std::vector<std::string> results_;
+    std::vector<std::string> faults_;
+    const Output output_{[this](const std::string& line) { results_.push_back(line); },
+                         [this](const std::string& line) { faults_.push_back(line); }};
+};
+
+TEST_F(CommandsTest, ListsAllPages) {
+    answer(200, R"({"chunks":[{"hash":")" + kOne + R"(","size":5}],"more":true,"next":")" + kOne +
+                    "\"}");
+    answer(200, R"({"chunks":[{"hash":")" + kTwo + R"(","size":7}],"more":false,"next":null})");
+    EXPECT_EQ(run_list(), 0);
+    EXPECT_EQ(results_, (std::vector<std::string>{kOne + "\t5", kTwo + "\t7"}));
+    EXPECT_EQ(client_.asked,
+              (std::vector<std::string>{"GET /chunks?limit=1000&store=1",
+                                        "GET /chunks?limit=1000&store=1&after=" + kOne}));
+}
+
+TEST_F(CommandsTest, ListsTorrentsWithNamesThatATerminalMayBeGiven) {
+    const std::string body = R"({"torrents":[{"hash":")" + kOne +
+                             R"(","metadataSize":300,"name":"a\u001b[2J","size":9},{"hash":")" +
+                             kTwo + R"(","metadataSize":1,"name":null,"size":null}],"next":null})";
+    answer(200, body);
+    EXPECT_EQ(run_list({.torrents = true, .cached = true}), 0);
+    EXPECT_EQ(results_, (std::vector<std::string>{kOne + "\t9\ta?[2J", kTwo + "\t-\t-"}));
+    EXPECT_EQ(client_.asked.at(0), "GET /torrents?limit=1000&store=0");
+    answer(200, body);
+    EXPECT_EQ(run_list({.torrents = true, .json = true}), 0);
+    EXPECT_EQ(results_.at(2),
+              R"({"hash":")" + kOne + R"(","metadataSize":300,"name":"a\u001b[2J","size":9})");
+}
+
+TEST_F(CommandsTest, SaysWhatIsWrongWithTheWorker) {
+    EXPECT_EQ(run_list(), kExitUnreachable);
+    answer(401, R"({"error":{"code":"unauthorized","message":"this needs a token"}})");
+    EXPECT_EQ(run_list(), kExitForbidden);
+    EXPECT_EQ(faults_.at(1), "not allowed: this needs a token; set ADMIN_TOKEN to the worker's");
+    answer(503, R"({"error":{"code":"unavailable","message":"no store"}})");
+    EXPECT_EQ(run_list(), config::kExitFailure);
+    EXPECT_EQ(faults_.at(2), "the worker answered 503: no store");
+    for (const char* body : {"", "<html>", "[]", "{}", R"({"chunks":[{}]})", R"({"chunks":[1]})",
+                             R"({"chunks":[],"next":""})"}) {
+        answer(200, body);
+        EXPECT_EQ(run_list(), config::kExitFailure) << body;
+    }
+    answer(404, "not here");
+    EXPECT_EQ(run_list(), config::kExitFailure);
+    EXPECT_TRUE(results_.empty());
+}
+
+TEST_F(CommandsTest, RemovesEachAndTellsHow) {
+    answer(200, R"({"hash":"x","removed":true,"due":null})");
+    answer(200, R"({"hash":"x","removed":false,"due":1802908800})");
+    EXPECT_EQ(run_remove({kOne, kTwo}, true), 0);
+    EXPECT_EQ(results_,
+              (std::vector<std::string>{kOne + "\tremoved", kTwo + "\tdelayed until 2027-02-18"}));
+    EXPECT_EQ(client_.asked,
+              (std::vector<std::string>{"DELETE /torrents/" + kOne, "DELETE /torrents/" + kTwo}));
+}
+
+TEST_F(CommandsTest, RemovesNothingWhereOneNameIsNone) {
+    EXPECT_EQ(run_remove({kOne, "../x"}), config::kExitUsage);
+    EXPECT_TRUE(client_.asked.empty());
+    EXPECT_EQ(faults_.at(0), "\"../x\": expected a hash, 64 lowercase hex digits");
+}
+
+TEST_F(CommandsTest, GoesOnAfterAFailureOfOneNameOnly) {
+    answer(503, "{}");
+    answer(200, R"({"removed":true,"due":null})");
+    EXPECT_EQ(run_remove({kOne, kTwo}), config::kExitFailure);
+    EXPECT_EQ(results_, (std::vector<std::string>{kTwo + "\tremoved"}));
+    client_.asked.clear();
+    EXPECT_EQ(run_remove({kOne, kTwo}), kExitUnreachable);
+    EXPECT_EQ(client_.asked.size(), 1U);
+}
+
+}  // namespace
+}  // namespace kollator::cli
