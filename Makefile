@@ -54,8 +54,9 @@ bench: build ## the tables of docs/performance.md, measured here
 	@tools/install-packages.sh bench
 	@$(MAKE) node-modules
 	@tests/support/rgw/fetch.sh >/dev/null
-	@cmake --preset release -DKOLLATOR_BENCH=ON
-	@cmake --build $(RELEASE) --target store_bench --parallel $(JOBS)
+	@cmake --preset release -DKOLLATOR_BENCH=ON -DKOLLATOR_TESTS=ON
+	@cmake --build $(RELEASE) --target store_bench udp_pair_bench impairment_relay \
+	    --parallel $(JOBS)
 	@for script in bench/*_bench.mjs; do \
 	    KOLLATOR_BIN=$(CURDIR)/$(KOLLATOR) node_modules/.bin/node "$$script"; \
 	done

@@ -13,8 +13,8 @@ constexpr std::size_t kLeastBytes = 40 * 1024;
 constexpr std::size_t kMostBytes = 1024 * 1024;
 /// An eighth more for each megabyte that came through: from 64 to 256 KiB in 12 MB.
 constexpr std::size_t kStepBytes = 1'000'000;
-/// After a loss that is seldom: what it costs is a few datagrams in 10 or 20 MB, and a loss that came
-/// of something else is made good in 60 MB.
+/// After a loss that is seldom: what it costs is a few datagrams in 10 or 20 MB, and a loss that
+/// came of something else is made good in 60 MB.
 constexpr std::size_t kStepAfterLossBytes = 5'000'000;
 
 }  // namespace
