@@ -135,7 +135,7 @@ describe("a worker whose object store is dead", () => {
             const response = await fetch(`${worker.url}/health`);
             assert.equal(response.status, 200);
             const now = await response.json();
-            return now.status === "warn" && now;
+            return now.checks.store.status === "warn" && now;
         });
         assert.equal(health.checks.store.status, "warn");
         assert.ok(!JSON.stringify(health).includes('"b"'), "no secret is told");

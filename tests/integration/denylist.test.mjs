@@ -88,7 +88,7 @@ test("a chunk that is denied is refused on every path, and served again afterwar
     await rename(`${denylist}.new`, denylist);
     await inForce(0);
     assert.ok((await client.get(hash)).equals(chunk));
-    assert.equal(await residency(hash), 2);
+    await until("it is cached again", async () => (await residency(hash)) === 2);
 });
 
 test("wrong lines are told by number and void no others; SIGHUP reads at once", async () => {
