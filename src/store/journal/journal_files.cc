@@ -170,9 +170,11 @@ Status JournalFiles::write(const JournalName& name, ByteSpan body,
     }
     if (!replaced) return {};
     // Or else a power cut could bring the older one back after the newer one has been sent and
-    // removed, and it would be sent over it.
+    // removed, and it would be sent over it. Where it fails, the newer one is durable all the same.
     status = remove(*replaced);
-    return status ? sync_removals() : status;
+    if (status) status = sync_removals();
+    if (!status) kLog.warn("event=journal-remove-failed detail=\"{}\"", status.error().detail);
+    return {};
 }
 
 /// Makes the names of all files renamed so far durable, unless an fsync that began after the rename

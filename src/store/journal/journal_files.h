@@ -69,7 +69,7 @@ class JournalFiles {
 
     /// kLimit: the disk is full; kUnavailable: it is read-only or broken. In both cases nothing is
     /// left. `replaced` is an older file of the same object: it goes, for good, before write()
-    /// returns.
+    /// returns, unless the disk fails just then.
     Status write(const JournalName& name, ByteSpan body, const std::array<std::uint8_t, 32>& digest,
                  const std::optional<JournalName>& replaced);
 

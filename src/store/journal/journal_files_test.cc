@@ -231,6 +231,18 @@ TEST_F(JournalFilesTest, ANewerVersionReplacesTheOlderForGood) {
     EXPECT_EQ(file_count(), 1U);
 }
 
+TEST_F(JournalFilesTest, AnOlderVersionThatCannotBeRemovedDoesNotUndoTheNewer) {
+    ASSERT_TRUE(files_.open());
+    const Sample older = make_sample(1);
+    Sample newer = make_sample(2);
+    newer.name.key.kind = ObjectKind::kTorrent;
+    ASSERT_TRUE(write(older));
+    fail(FileOperation::kRemove);
+    EXPECT_TRUE(write(newer, older.name));
+    fs_.set_hook(nullptr);
+    EXPECT_TRUE(files_.load(newer.name));
+}
+
 TEST_F(JournalFilesTest, ReadsRangesWithinLimitsAndBudgets) {
     ASSERT_TRUE(files_.open());
     const Sample sample = make_sample(1);

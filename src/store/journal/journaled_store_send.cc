@@ -91,6 +91,10 @@ void JournaledStore::send_failed(const JournalFile& file, const Error& error) {
 void JournaledStore::drop_damaged(const JournalFile& file, const Error& error) {
     const bool was_there = backlog_.drop(file.name.number);
     if (!was_there) return;  // replaced: its file is gone as it should
+    if (error.code == ErrorCode::kNotFound && writes_.contains(file.name.key)) {
+        backlog_.release(file.size_bytes);  // about to be replaced, and its file is gone already
+        return;
+    }
     ++totals_.damaged;
     metrics_.damaged.add();
     kLog.error("event=journal-damaged key={} size_bytes={} action=removed detail=\"{}\"",
