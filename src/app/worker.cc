@@ -118,10 +118,12 @@ class Worker::Parts {
         cache.path = config_.cache_path.empty() ? data_ / "cache" : config_.cache_path;
         cache.max_bytes = config_.cache_size_bytes;
         cache.max_age = config_.lru_max_age;
+        cache.policy = cache::policy_named(config_.cache_policy).value_or(cache.policy);
         disk_cache_ =
             cache::open_disk_cache(loop_, *jobs_, posix_file_system(), system_clock(), cache);
 
         cache.path = data_ / "metadata";
+        cache.policy = cache::PolicyKind::kLru;
         cache.max_bytes = config_.metadata_cache_size_bytes;
         metadata_cache_ =
             cache::open_disk_cache(loop_, *jobs_, posix_file_system(), system_clock(), cache);

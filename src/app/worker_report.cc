@@ -121,6 +121,8 @@ http::WorkerStats make_stats(const ReportSources& sources, TimePoint now) {
     stats.cache.hits = cached.hits;
     stats.cache.misses = cached.misses;
     stats.cache.insertions = cached.insertions;
+    stats.cache.rejections = cached.rejections;
+    stats.cache.foreseeable = cached.foreseeable;
     stats.cache.evictions = cached.evictions;
     stats.cache.size_bytes = cached.size_bytes;
     stats.cache.max_bytes = cached.max_bytes;

@@ -13,6 +13,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "cache/policy/eviction_policy.h"
 #include "loop/event_loop.h"
 #include "loop/job_pool.h"
 
@@ -22,6 +23,7 @@ struct CacheOptions {
     std::filesystem::path path;
     std::uint64_t max_bytes = 300ULL * 1000 * 1000;  ///< of chunk data and its checksums
     Duration max_age{};                              ///< since last use; zero: no limit
+    PolicyKind policy = PolicyKind::kSessionAware;   ///< who is let in, and who goes
     /// How often the order is written when it changed, and the aged are dropped.
     Duration upkeep_interval = std::chrono::minutes(1);
     std::size_t max_open_files = 256;  ///< files kept open, beside reads under way
@@ -44,6 +46,8 @@ struct CacheStats {
     std::uint64_t hits = 0;
     std::uint64_t misses = 0;
     std::uint64_t insertions = 0;
+    std::uint64_t foreseeable = 0;  ///< chunks of which the policy knows in which file they stand
+    std::uint64_t rejections = 0;   ///< not taken in: what was there is worth more
     std::uint64_t evictions = 0;
     std::uint64_t corruptions = 0;  ///< found by a read and dropped
     std::optional<CacheUse> most_accessed;
@@ -73,7 +77,7 @@ class CachedChunk {
     virtual void read(std::uint32_t offset, std::uint32_t length, OnRead on_done) = 0;
 };
 
-/// Chunks on this worker's disk, bounded by bytes; the least recently used goes first. A file's
+/// Chunks on this worker's disk, bounded by bytes; which one goes is the policy's to say. A file's
 /// name is the chunk's hash, in 256 folders; the index is built by a scan at the start, its order
 /// kept in a snapshot that may be lost. The index belongs to the loop's thread; files are touched
 /// by jobs. Nothing is ever given out that does not match the checksums of verified bytes.
@@ -92,11 +96,22 @@ class DiskCache {
     /// As find, for a request that has been counted already: counts nothing.
     virtual std::shared_ptr<CachedChunk> find_again(const ChunkId& id) = 0;
 
+    /// Somebody is likely to ask for it: counts as a request when it is decided what to keep, and
+    /// as neither hit nor miss.
+    virtual void expect(const ChunkId& id) = 0;
+
+    /// What readers will want next, for a policy that looks ahead: the chunks of a file, in order;
+    /// that a reader (one connection; its number is never used again) asked for a chunk; that it
+    /// has gone.
+    virtual void learn_file(const std::vector<ChunkId>& chunks) = 0;
+    virtual void reader_at(ReaderId reader, const ChunkId& id) = 0;
+    virtual void reader_left(ReaderId reader) = 0;
+
     /// Keeps `bytes`, whose SHA-256 the caller has verified to be `id`. Space is reserved
     /// (evicting) before the write; the chunk can be found once `on_done` says so. Errors: kLimit
-    /// (no room that is not in use, too many inserts wait, or the disk is full), kUnavailable
-    /// (bypassed, I/O), kInvalid (empty, or over 64 MiB). Already there: success. `on_done` may be
-    /// empty.
+    /// (no room that is not in use, or none that this chunk is worth; too many inserts wait; the
+    /// disk is full), kUnavailable (bypassed, I/O), kInvalid (empty, or over 64 MiB). Already
+    /// there: success. `on_done` may be empty.
     virtual void insert(const ChunkId& id, SharedBuffer bytes, OnDone on_done) = 0;
 
     /// Drops a chunk; readers keep what they have open.

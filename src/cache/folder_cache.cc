@@ -20,6 +20,7 @@ constexpr std::uint64_t kMaxInsertingBytes = 64U << 20;
 /// So many writes that fail one after the other stop inserts for a while.
 constexpr unsigned kMaxWriteFailures = 4;
 constexpr std::chrono::seconds kWritePause{30};
+constexpr std::uint64_t kRestoredUses = 15;
 
 }  // namespace
 
@@ -30,7 +31,7 @@ FolderCache::FolderCache(EventLoop& loop, JobPool& jobs, FileSystem& fs, const C
       fs_(fs),
       clock_(clock),
       options_(std::move(options)),
-      index_(options_.max_bytes),
+      index_(options_.max_bytes, options_.policy),
       strand_(loop, jobs),
       upkeep_timer_(loop) {}
 
@@ -89,7 +90,12 @@ Status FolderCache::load_folder() {
     // Oldest first: where max_bytes has become smaller, the oldest go.
     std::vector<IndexItem> evicted;
     for (const Loaded& one : loaded) {
-        if (!aged(one.item) && index_.reserve(one.item.charged_bytes, evicted)) {
+        // What was popular before the restart is so after it; a few requests tell that.
+        for (std::uint64_t use = 0; use < std::min(one.item.hits, kRestoredUses); ++use) {
+            index_.requested(one.item.id, clock_.now());
+        }
+        if (!aged(one.item) &&
+            index_.reserve(one.item.charged_bytes, std::nullopt, evicted) == Reservation::kHeld) {
             index_.commit(one.item);
         } else {
             evicted.push_back(one.item);
@@ -132,6 +138,7 @@ bool FolderCache::aged(const IndexItem& item) const {
 }
 
 std::shared_ptr<CachedChunk> FolderCache::find(const ChunkId& id) {
+    index_.requested(id, clock_.now());
     auto chunk = find_again(id);
     if (!chunk) {
         ++counters_.misses;
@@ -141,6 +148,10 @@ std::shared_ptr<CachedChunk> FolderCache::find(const ChunkId& id) {
     index_.touch(id, wall_ns());
     order_changed_ = true;
     return chunk;
+}
+
+void FolderCache::expect(const ChunkId& id) {
+    index_.requested(id, clock_.now());
 }
 
 std::shared_ptr<CachedChunk> FolderCache::find_again(const ChunkId& id) {
@@ -168,6 +179,7 @@ CacheStats FolderCache::stats() const {
     stats.chunks = index_.count();
     stats.size_bytes = index_.used_bytes();
     stats.max_bytes = index_.max_bytes();
+    stats.foreseeable = index_.foreseeable();
     stats.bypassed = bypassed_ || clock_.now() < paused_until_;
     if (stats.bypassed) stats.bypass_reason = bypass_reason_;
     index_.for_each([&](const IndexItem& item) {
@@ -208,9 +220,16 @@ void FolderCache::insert(const ChunkId& id, SharedBuffer bytes, OnDone on_done) 
     }
     const std::uint64_t charged = file_bytes_of(static_cast<std::uint32_t>(bytes->size()));
     std::vector<IndexItem> evicted;
-    if (!index_.reserve(charged, evicted)) {
-        return answer(std::move(on_done),
-                      make_error(ErrorCode::kLimit, "no room that is not in use"));
+    switch (index_.reserve(charged, Newcomer{id, clock_.now()}, evicted)) {
+        case Reservation::kHeld:
+            break;
+        case Reservation::kNoRoom:
+            return answer(std::move(on_done),
+                          make_error(ErrorCode::kLimit, "no room that is not in use"));
+        case Reservation::kNotWorth:
+            ++counters_.rejections;
+            return answer(std::move(on_done),
+                          make_error(ErrorCode::kLimit, "what is cached is worth more"));
     }
     counters_.evictions += evicted.size();
     forget_files(evicted);

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "cache/chunk_file.h"
+#include "cache/chunk_index.h"
 #include "cache/disk_cache.h"
-#include "cache/lru_index.h"
 #include "cache/strand.h"
 
 namespace kollator::cache {
@@ -26,8 +26,8 @@ struct OpenChunk {
     std::list<std::shared_ptr<OpenChunk>>::iterator position;
 };
 
-/// The DiskCache over a folder. Its parts: LruIndex decides, ChunkFile knows the format, the strand
-/// changes the folder, reads go to the pool directly.
+/// The DiskCache over a folder. Its parts: ChunkIndex decides, ChunkFile knows the format, the
+/// strand changes the folder, reads go to the pool directly.
 ///
 /// A chunk's bytes count from the reservation before its write until its file is unlinked and no
 /// reader holds it open; so the folder never takes more than max_bytes (file sizes, without the
@@ -44,6 +44,12 @@ class FolderCache final : public DiskCache {
     std::optional<std::uint32_t> size_of(const ChunkId& id) const override;
     std::shared_ptr<CachedChunk> find(const ChunkId& id) override;
     std::shared_ptr<CachedChunk> find_again(const ChunkId& id) override;
+    void expect(const ChunkId& id) override;
+    void learn_file(const std::vector<ChunkId>& chunks) override { index_.learn_file(chunks); }
+    void reader_at(ReaderId reader, const ChunkId& id) override {
+        index_.reader_at(reader, id, clock_.now());
+    }
+    void reader_left(ReaderId reader) override { index_.reader_left(reader); }
     void insert(const ChunkId& id, SharedBuffer bytes, OnDone on_done) override;
     void remove(const ChunkId& id) override;
     void clear(std::function<void(std::size_t dropped)> on_done) override;
@@ -109,7 +115,7 @@ class FolderCache final : public DiskCache {
     const CacheOptions options_;
 
     // owned
-    LruIndex index_;
+    ChunkIndex index_;
     Strand strand_;
     Timer upkeep_timer_;
 

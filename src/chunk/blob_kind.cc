@@ -37,7 +37,12 @@ Result<crypto::Sha256Digest> ChunkBlobs::verify(const store::ObjectKey& key, Byt
 
 void MetadataBlobs::keep(const store::ObjectKey& key, SharedBuffer bytes, OnKept on_done) {
     drop(key);  // which an insert would leave as it is
-    CachedBlobs::keep(key, std::move(bytes), std::move(on_done));
+    CachedBlobs::keep(
+        key, std::move(bytes),
+        [this, id = MetadataId(key.hash), on_done = std::move(on_done)](const Status& status) {
+            if (status) on_kept_(id);
+            on_done(status);
+        });
 }
 
 Result<crypto::Sha256Digest> MetadataBlobs::verify(const store::ObjectKey& key,

@@ -25,6 +25,8 @@ class BlobKind {
     /// Null where it is not kept. find() counts a hit or a miss, find_again() nothing.
     virtual std::shared_ptr<cache::CachedChunk> find(const store::ObjectKey& key) = 0;
     virtual std::shared_ptr<cache::CachedChunk> find_again(const store::ObjectKey& key) = 0;
+    /// Somebody is likely to ask for it soon.
+    virtual void expect(const store::ObjectKey&) {}
     /// REQUIRES: `bytes` have been verified.
     virtual void keep(const store::ObjectKey& key, SharedBuffer bytes, OnKept on_done) = 0;
     /// No longer kept, where it was; whoever reads it may go on. A keep() under way keeps nothing.
@@ -42,6 +44,7 @@ class CachedBlobs : public BlobKind {
     std::uint32_t max_bytes() const override { return max_bytes_; }
     std::shared_ptr<cache::CachedChunk> find(const store::ObjectKey& key) override;
     std::shared_ptr<cache::CachedChunk> find_again(const store::ObjectKey& key) override;
+    void expect(const store::ObjectKey& key) override { cache_.expect(ChunkId(key.hash)); }
     void keep(const store::ObjectKey& key, SharedBuffer bytes, OnKept on_done) override;
     void drop(const store::ObjectKey& key) override;
 
@@ -66,15 +69,21 @@ class ChunkBlobs final : public CachedBlobs {
 
 class MetadataBlobs final : public CachedBlobs {
  public:
-    /// `disk_cache`: another one than the chunks'.
-    MetadataBlobs(cache::DiskCache& disk_cache, std::uint32_t max_bytes)
-        : CachedBlobs(disk_cache, max_bytes) {}
+    using OnKeptName = std::function<void(const MetadataId&)>;
+
+    /// `disk_cache`: another one than the chunks'. `on_kept` is told of what can be found in it
+    /// now.
+    MetadataBlobs(cache::DiskCache& disk_cache, std::uint32_t max_bytes, OnKeptName on_kept)
+        : CachedBlobs(disk_cache, max_bytes), on_kept_(std::move(on_kept)) {}
 
     bool cut_through() const override { return false; }
     /// DEVIATION from a chunk's way: two metainfo files may share their info dictionary and differ
     /// outside of it; the last one stored stands.
     void keep(const store::ObjectKey& key, SharedBuffer bytes, OnKept on_done) override;
     Result<crypto::Sha256Digest> verify(const store::ObjectKey& key, ByteSpan bytes) const override;
+
+ private:
+    const OnKeptName on_kept_;
 };
 
 }  // namespace kollator::chunk

@@ -86,6 +86,11 @@ class ChunkService {
     virtual std::unique_ptr<Reader> open(const MetadataId& id, std::uint32_t offset,
                                          std::uint32_t length, OnReady on_ready) = 0;
 
+    /// For what the cache keeps: a reader (one connection; its number is never used again) asks for
+    /// a chunk; it has gone.
+    virtual void reader_at(std::uint64_t reader, const ChunkId& id) = 0;
+    virtual void reader_left(std::uint64_t reader) = 0;
+
     /// A buffer for a blob that a client sends, leased from the uploads' budget: kLimit where that
     /// is used up (the client is told BUSY), kInvalid over the size limit (TOO_LARGE).
     virtual Result<std::shared_ptr<Buffer>> allocate(std::uint32_t size_bytes) = 0;

@@ -353,6 +353,7 @@ void Fetcher::forget(const Fetch& fetch) {
 void Fetcher::adopt(const store::ObjectKey& key, const std::shared_ptr<BlobKind>& kind,
                     SharedBuffer bytes) {
     if (hidden_.contains(key)) return;
+    kind->expect(key);
     FetchPtr fetch;
     if (const auto found = fetches_.find(key); found != fetches_.end()) {
         fetch = found->second;

@@ -52,7 +52,9 @@ StoreChunkService::StoreChunkService(EventLoop& loop, JobPool& jobs, const Clock
       stored_(options.max_known_stored),
       missing_(options.max_known_missing, options.missing_ttl),
       chunks_(std::make_shared<ChunkBlobs>(disk_cache, options.max_chunk_bytes)),
-      metadata_(std::make_shared<MetadataBlobs>(metadata_cache, options.max_metadata_bytes)),
+      metadata_(std::make_shared<MetadataBlobs>(
+          metadata_cache, options.max_metadata_bytes,
+          [this](const MetadataId& id) { chunk_lists_.learn(id); })),
       deletions_(std::make_unique<Deletions>(loop, jobs, clock, posix_file_system(), store, hidden_,
                                              DeletionOptions())),
       fetcher_(loop, jobs, clock, store, fetch_budget_, stored_, missing_, hidden_, tally_,
@@ -63,7 +65,8 @@ StoreChunkService::StoreChunkService(EventLoop& loop, JobPool& jobs, const Clock
                 }),
       stat_lookup_(loop, clock, disk_cache, store, stored_, missing_, hidden_, options_),
       store_lists_(loop, store, stored_, hidden_, options_),
-      summaries_(loop, jobs, metadata_cache) {}
+      summaries_(loop, jobs, metadata_cache),
+      chunk_lists_(loop, jobs, metadata_cache, disk_cache) {}
 
 StoreChunkService::~StoreChunkService() = default;
 
@@ -76,6 +79,7 @@ std::unique_ptr<Reader> StoreChunkService::open(const ChunkId& id, std::uint32_t
 
 std::unique_ptr<Reader> StoreChunkService::open(const MetadataId& id, std::uint32_t offset,
                                                 std::uint32_t length, OnReady on_ready) {
+    chunk_lists_.learn(id);
     return std::make_unique<BlobReader>(loop_, fetcher_, alive_, tally_, metadata_,
                                         store::ObjectKey(id), BlobReader::Range{offset, length},
                                         std::move(on_ready));

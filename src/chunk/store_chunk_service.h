@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cache/disk_cache.h"
+#include "chunk/chunk_lists.h"
 #include "chunk/chunk_service.h"
 #include "chunk/deletions.h"
 #include "chunk/fetcher.h"
@@ -33,6 +34,10 @@ class StoreChunkService final : public ChunkService {
                                  OnReady on_ready) override;
     std::unique_ptr<Reader> open(const MetadataId& id, std::uint32_t offset, std::uint32_t length,
                                  OnReady on_ready) override;
+    void reader_at(std::uint64_t reader, const ChunkId& id) override {
+        cache_.reader_at(reader, id);
+    }
+    void reader_left(std::uint64_t reader) override { cache_.reader_left(reader); }
     Result<std::shared_ptr<Buffer>> allocate(std::uint32_t size_bytes) override;
     void store(const ChunkId& id, SharedBuffer bytes, OnStored on_done) override;
     void store(const MetadataId& id, SharedBuffer bytes, OnStored on_done) override;
@@ -97,6 +102,7 @@ class StoreChunkService final : public ChunkService {
     StatLookup stat_lookup_;
     StoreLists store_lists_;
     TorrentSummaries summaries_;
+    ChunkLists chunk_lists_;
 
     // state
     std::uint64_t purge_round_ = 0;

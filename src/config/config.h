@@ -45,6 +45,7 @@ struct Config {
     std::chrono::hours lru_max_age{0};
     std::uint32_t max_chunk_bytes = 0;
     WritePolicy write_policy = WritePolicy::kThrough;
+    std::string cache_policy = "session-aware";
     std::uint64_t write_backlog_bytes = 0;
     std::uint64_t fetch_budget_bytes = 0;
     std::uint64_t upload_budget_bytes = 0;

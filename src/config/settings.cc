@@ -94,6 +94,13 @@ void add_storage(std::vector<Setting>& all) {
     all.push_back({"CACHE_SIZE_MB", "300", "megabytes, 1 to 1000000000",
                    "How much the disk cache may hold.", kWorker, false, false,
                    integer(&Config::cache_size_bytes, 1, kMaxMegabytes, kMegabyte)});
+    all.push_back({"CACHE_POLICY", "session-aware",
+                   "`session-aware`, `w-tinylfu`, `s3-fifo` or `lru`",
+                   "Which chunks the disk cache takes in, and which one goes for them.", kWorker,
+                   false, false, checked(&Config::cache_policy, [](const std::string& name) {
+                       return name == "session-aware" || name == "w-tinylfu" || name == "s3-fifo" ||
+                              name == "lru";
+                   })});
     all.push_back({"METADATA_CACHE_MB", "64", "megabytes, 16 to 1000000",
                    "How much of torrents' metadata is kept on disk, beside the cache.", kWorker,
                    false, false,

@@ -66,6 +66,8 @@ struct WorkerStats {
         std::uint64_t hits = 0;
         std::uint64_t misses = 0;
         std::uint64_t insertions = 0;
+        std::uint64_t rejections = 0;
+        std::uint64_t foreseeable = 0;
         std::uint64_t evictions = 0;
         std::uint64_t size_bytes = 0;
         std::uint64_t max_bytes = 0;

@@ -35,6 +35,7 @@ Session::Session(SessionContext& context, SessionOptions options)
 
 Session::~Session() {
     alive_.reset();
+    context_.chunks().reader_left(number_);
     context_.count_active(-static_cast<int>(requests_.size()));
     context_.leave(*this);
 }

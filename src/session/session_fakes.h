@@ -52,6 +52,7 @@ class FakeChunkService final : public chunk::ChunkService {
     std::size_t pieces_read = 0;
     std::size_t readers_open = 0;
     std::size_t stat_names = 0;
+    std::map<std::uint64_t, std::vector<ChunkId>> readers;  ///< who is here, and asked for what
 
     void release_reads() {
         hold_reads = false;
@@ -71,6 +72,10 @@ class FakeChunkService final : public chunk::ChunkService {
                                         std::uint32_t length, OnReady on_ready) override {
         return open_blob(id.bytes(), offset, length, std::move(on_ready));
     }
+    void reader_at(std::uint64_t reader, const ChunkId& id) override {
+        readers[reader].push_back(id);
+    }
+    void reader_left(std::uint64_t reader) override { readers.erase(reader); }
     Result<std::shared_ptr<Buffer>> allocate(std::uint32_t size_bytes) override {
         if (size_bytes > allocated_bytes_limit) return make_error(ErrorCode::kLimit, "used up");
         return std::make_shared<Buffer>(size_bytes);

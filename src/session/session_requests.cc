@@ -1,5 +1,7 @@
 // The requests that are one message, and their answers.
+
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "protocol/catalog.h"
@@ -68,6 +70,7 @@ void Session::on_blob_request(const RequestKey& key, MessageType type,
         session.outgoing_.ready(key, *reading->download);
         session.pump_soon();
     });
+    if constexpr (std::is_same_v<Id, ChunkId>) context_.chunks().reader_at(number_, request->id);
     auto reader =
         context_.chunks().open(request->id, request->offset, request->length, std::move(on_ready));
     auto download =

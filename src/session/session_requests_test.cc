@@ -54,6 +54,17 @@ TEST_F(SessionRequests, AChunkComesInFragmentsWithMoreOnAllButTheLast) {
     EXPECT_EQ(chunks.readers_open, 0U);
 }
 
+TEST_F(SessionRequests, TellsTheCacheWhoReadsWhatAndWhoHasGone) {
+    start();
+    const ChunkId id = chunks.put(pattern(10));
+    request(3, id);
+    settle();
+    ASSERT_EQ(chunks.readers.size(), 1U);
+    EXPECT_EQ(chunks.readers.begin()->second, std::vector<ChunkId>{id});
+    session.reset();
+    EXPECT_TRUE(chunks.readers.empty());
+}
+
 TEST_F(SessionRequests, FragmentsFitThePeersMessageSize) {
     limits.fragment_data_bytes = 64 * 1024;
     link.max_message_bytes = 1024;

@@ -46,6 +46,7 @@ class DiskCacheTest : public testing::Test {
         options.path = folder_.path() / "cache";
         options.max_bytes = max_bytes;
         options.max_age = max_age;
+        options.policy = PolicyKind::kLru;  // whose order is plain to see
         cache_ = open_disk_cache(loop_, jobs_, fs_, clock_, options);
     }
     void close() {

@@ -1,4 +1,4 @@
-#include "cache/lru_index.h"
+#include "cache/chunk_index.h"
 
 #include <gtest/gtest.h>
 
@@ -118,7 +118,8 @@ class AgainstModel {
         const IndexItem item{id, 1, random_.u32() % 300, 0, now_ns_};
         std::vector<IndexItem> evicted;
         std::vector<ChunkId> expected;
-        const bool room = index_.reserve(item.charged_bytes, evicted);
+        const bool room =
+            index_.reserve(item.charged_bytes, std::nullopt, evicted) == Reservation::kHeld;
         ASSERT_EQ(room, model_.reserve(item.charged_bytes, expected));
         ASSERT_EQ(ids_of(evicted), expected);
         if (!room) return;
@@ -180,13 +181,13 @@ class AgainstModel {
     }
 
     SeededRandom random_;
-    LruIndex index_{2000};
+    ChunkIndex index_{2000};
     SlowModel model_{2000, {}, 0};
     std::vector<std::uint64_t> held_;
     std::int64_t now_ns_ = 1000;
 };
 
-TEST(LruIndex, BehavesAsTheObviousModel) {
+TEST(ChunkIndex, BehavesAsTheObviousModel) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         SCOPED_TRACE(testing::Message() << "seed " << seed);
         AgainstModel(seed).run(2000);
@@ -194,26 +195,26 @@ TEST(LruIndex, BehavesAsTheObviousModel) {
     }
 }
 
-TEST(LruIndex, EvictsNothingWhereThatWouldNotSuffice) {
-    LruIndex index(100);
+TEST(ChunkIndex, EvictsNothingWhereThatWouldNotSuffice) {
+    ChunkIndex index(100);
     std::vector<IndexItem> evicted;
     for (std::uint32_t i = 0; i < 2; ++i) {
-        ASSERT_TRUE(index.reserve(50, evicted));
+        ASSERT_EQ(index.reserve(50, std::nullopt, evicted), Reservation::kHeld);
         index.commit({id_of(i), 1, 50, 0, 0});
     }
     index.pin(id_of(0));
-    EXPECT_FALSE(index.reserve(51, evicted));
-    EXPECT_FALSE(index.reserve(101, evicted));
+    EXPECT_EQ(index.reserve(51, std::nullopt, evicted), Reservation::kNoRoom);
+    EXPECT_EQ(index.reserve(101, std::nullopt, evicted), Reservation::kNoRoom);
     EXPECT_TRUE(evicted.empty());
-    EXPECT_TRUE(index.reserve(50, evicted));
+    EXPECT_EQ(index.reserve(50, std::nullopt, evicted), Reservation::kHeld);
     EXPECT_EQ(ids_of(evicted), std::vector<ChunkId>{id_of(1)});
 }
 
-TEST(LruIndex, KeepsItsOrderWhenTheClockStepsBack) {
-    LruIndex index(100);
+TEST(ChunkIndex, KeepsItsOrderWhenTheClockStepsBack) {
+    ChunkIndex index(100);
     std::vector<IndexItem> evicted;
     for (std::uint32_t i = 0; i < 2; ++i) {
-        ASSERT_TRUE(index.reserve(10, evicted));
+        ASSERT_EQ(index.reserve(10, std::nullopt, evicted), Reservation::kHeld);
         index.commit({id_of(i), 1, 10, 0, 1000 - i * 500});
     }
     EXPECT_EQ(index.find(id_of(1))->last_used_ns, 1000);
@@ -221,11 +222,11 @@ TEST(LruIndex, KeepsItsOrderWhenTheClockStepsBack) {
     EXPECT_EQ(index.find(id_of(0))->last_used_ns, 1000);
 }
 
-TEST(LruIndex, ListsPagesInAscendingOrder) {
-    LruIndex index(1000);
+TEST(ChunkIndex, ListsPagesInAscendingOrder) {
+    ChunkIndex index(1000);
     std::vector<IndexItem> evicted;
     for (std::uint32_t i = 0; i < 10; ++i) {
-        ASSERT_TRUE(index.reserve(1, evicted));
+        ASSERT_EQ(index.reserve(1, std::nullopt, evicted), Reservation::kHeld);
         index.commit({id_of(i), i, 1, 0, 0});
     }
     const auto first = index.list(ChunkId(), 4);
@@ -233,6 +234,26 @@ TEST(LruIndex, ListsPagesInAscendingOrder) {
     const auto rest = index.list(first.back().id, 100);
     EXPECT_EQ(rest.size(), 10U - 4U);
     EXPECT_LT(first.back().id, rest.front().id);
+}
+
+TEST(ChunkIndexTest, TakesNoNewcomerThatIsWorthLess) {
+    ChunkIndex index(10, PolicyKind::kSessionAware);
+    const TimePoint now{};
+    std::vector<IndexItem> evicted;
+    for (std::uint32_t number = 0; number < 10; ++number) {
+        index.requested(id_of(number), now);
+        index.requested(id_of(number), now);
+        ASSERT_EQ(index.reserve(1, Newcomer{id_of(number), now}, evicted), Reservation::kHeld);
+        index.commit({id_of(number), 1, 1, 0, 0});
+    }
+    const ChunkId stranger = id_of(100);
+    index.requested(stranger, now);
+    EXPECT_EQ(index.reserve(1, Newcomer{stranger, now}, evicted), Reservation::kNotWorth);
+    EXPECT_TRUE(evicted.empty());
+    EXPECT_EQ(index.used_bytes(), 10U);
+    for (int use = 0; use < 4; ++use) index.requested(stranger, now);
+    EXPECT_EQ(index.reserve(1, Newcomer{stranger, now}, evicted), Reservation::kHeld);
+    EXPECT_EQ(evicted.size(), 1U);
 }
 
 }  // namespace

@@ -4,9 +4,14 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "base/ids.h"
+#include "base/time.h"
+#include "cache/policy/eviction_policy.h"
 
 namespace kollator::cache {
 
@@ -19,21 +24,34 @@ struct IndexItem {
     std::int64_t last_used_ns = 0;  ///< wall clock, since 1970; never decreases towards newer items
 };
 
-/// Which chunks are cached, in which order they were used, and how many bytes they may take. Pure:
-/// no I/O, no clock; one thread at a time.
+/// Somebody asked for a chunk that is to be taken in.
+struct Newcomer {
+    ChunkId id;
+    TimePoint now{};
+};
+
+enum class Reservation : std::uint8_t {
+    kHeld,
+    kNoRoom,    ///< all that is there is in use
+    kNotWorth,  ///< what is there will be asked for sooner
+};
+
+/// Which chunks are cached, in which order they were used, and how many bytes they may take; which
+/// one goes is the policy's to say. Pure: no I/O, no clock; one thread at a time.
 ///
 /// Invariants:
 ///   used = items' charges + reservations; used <= max, but for what hold() forced upon it
 ///   order_ holds every item once, least recently used first, pinned ones included
 ///   an item with pins is never given out by reserve(), evict(), expire() or clear()
+///   the policy knows every item, by its slot
 ///
 /// A balanced tree rather than a hash map: strangers choose the names, and list() wants them
 /// sorted.
-class LruIndex {
+class ChunkIndex {
  public:
-    explicit LruIndex(std::uint64_t max_bytes) : max_bytes_(max_bytes) {}
-    LruIndex(const LruIndex&) = delete;
-    LruIndex& operator=(const LruIndex&) = delete;
+    explicit ChunkIndex(std::uint64_t max_bytes, PolicyKind policy = PolicyKind::kLru);
+    ChunkIndex(const ChunkIndex&) = delete;
+    ChunkIndex& operator=(const ChunkIndex&) = delete;
 
     /// Good until the item is removed. No use is counted.
     const IndexItem* find(const ChunkId& id) const;
@@ -42,9 +60,20 @@ class LruIndex {
     std::uint64_t item_bytes() const { return item_bytes_; }
     std::uint64_t max_bytes() const { return max_bytes_; }
 
-    /// Makes room for `bytes` and keeps it: the least recently used unpinned items are removed and
-    /// appended to `evicted`. False where that does not suffice; then nothing is removed.
-    bool reserve(std::uint64_t bytes, std::vector<IndexItem>& evicted);
+    /// Somebody asked for a chunk, cached or not; before touch() or reserve().
+    void requested(const ChunkId& id, TimePoint now);
+
+    // What the policy may look ahead by.
+    void learn_file(const std::vector<ChunkId>& chunks);
+    void reader_at(ReaderId reader, const ChunkId& id, TimePoint now);
+    void reader_left(ReaderId reader) { policy_->reader_left(reader); }
+    std::size_t foreseeable() const { return policy_->foreseeable(); }
+
+    /// Makes room for `bytes` and keeps it: what the policy gives up is removed and appended to
+    /// `evicted`. Where it gives kNoRoom or kNotWorth, nothing is removed. Without a newcomer
+    /// nobody asks whether it is worth it.
+    Reservation reserve(std::uint64_t bytes, const std::optional<Newcomer>& newcomer,
+                        std::vector<IndexItem>& evicted);
     /// Gives a reservation, or a part of one, back. REQUIRES: it is held.
     void release(std::uint64_t bytes);
     /// Reserves without asking: for bytes that are on the disk whether we like it or not.
@@ -64,8 +93,8 @@ class LruIndex {
     /// As remove, but its bytes stay reserved: readers still hold the file. Release them later.
     IndexItem detach(const ChunkId& id);
 
-    /// Removes and gives unpinned items: the least recently used ones worth at least `bytes` (or
-    /// all there are); those last used before a time; all.
+    /// Removes and gives unpinned items: those that the policy gives up first, worth at least
+    /// `bytes` (or all there are); those last used before a time; all.
     std::vector<IndexItem> evict(std::uint64_t bytes);
     std::vector<IndexItem> expire(std::int64_t before_ns);
     std::vector<IndexItem> clear();
@@ -79,11 +108,14 @@ class LruIndex {
     struct Node {
         IndexItem item;
         unsigned pins = 0;
+        Slot slot = kNoSlot;
         std::list<Node*>::iterator position;
     };
     using Map = std::map<ChunkId, Node>;
 
     Node& node(const ChunkId& id);
+    Slot take_slot(Node& node);
+    Slot victim();
     std::int64_t in_order(std::int64_t now_ns);
     /// Removes from the oldest on, skipping pinned ones, for as long as `wanted` says so.
     std::vector<IndexItem> take_oldest(const std::function<bool(const IndexItem&)>& wanted);
@@ -93,8 +125,13 @@ class LruIndex {
     std::uint64_t pinned_bytes_ = 0;  // a part of item_bytes_
     std::uint64_t reserved_bytes_ = 0;
     std::int64_t newest_ns_ = 0;
+    TimePoint now_{};
     Map items_;
     std::list<Node*> order_;
+    std::vector<Node*> slots_;  // null: free
+    std::vector<Slot> free_slots_;
+    std::unordered_map<PolicyKey, Slot> keys_;
+    const std::unique_ptr<EvictionPolicy> policy_;
 };
 
 }  // namespace kollator::cache
