@@ -123,6 +123,7 @@ class Worker::Parts {
             cache::open_disk_cache(loop_, *jobs_, posix_file_system(), system_clock(), cache);
 
         cache.path = data_ / "metadata";
+        cache.replaceable = true;
         cache.policy = cache::PolicyKind::kLru;
         cache.max_bytes = config_.metadata_cache_size_bytes;
         metadata_cache_ =

@@ -22,8 +22,11 @@ namespace kollator::cache {
 struct CacheOptions {
     std::filesystem::path path;
     std::uint64_t max_bytes = 300ULL * 1000 * 1000;  ///< of chunk data and its checksums
-    Duration max_age{};                              ///< since last use; zero: no limit
-    PolicyKind policy = PolicyKind::kSessionAware;   ///< who is let in, and who goes
+    /// What is kept may be replaced under its name (metadata, of which the last stored stands):
+    /// after a crash or a power cut an older version may be what is left, so then nothing is kept.
+    bool replaceable = false;
+    Duration max_age{};                             ///< since last use; zero: no limit
+    PolicyKind policy = PolicyKind::kSessionAware;  ///< who is let in, and who goes
     /// How often the order is written when it changed, and the aged are dropped.
     Duration upkeep_interval = std::chrono::minutes(1);
     std::size_t max_open_files = 256;  ///< files kept open, beside reads under way

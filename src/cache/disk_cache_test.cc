@@ -169,6 +169,19 @@ TEST_F(DiskCacheTest, ARestartKeepsTheOrder) {
     EXPECT_EQ(bytes_in(folder_.path() / "cache"), 0U);
 }
 
+TEST_F(DiskCacheTest, KeepsNothingReplaceableOverACrash) {
+    replaceable_ = true;
+    open();
+    const TestChunk chunk = make_chunk(1000, 1);
+    ASSERT_TRUE(insert(chunk).ok());
+    close();
+    open();
+    EXPECT_TRUE(reads_whole(chunk)) << "it was closed";
+    open();  // without a close in between
+    EXPECT_FALSE(cache_->size_of(chunk.id));
+    EXPECT_EQ(cache_->stats().chunks, 0U);
+}
+
 TEST_F(DiskCacheTest, DropsWhatIsTooOld) {
     open(1'000'000, std::chrono::hours(1));
     const TestChunk old = make_chunk(100, 1);

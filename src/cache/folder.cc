@@ -73,12 +73,19 @@ Status prepare_folder(FileSystem& fs, const std::filesystem::path& folder) {
     return removed;
 }
 
+bool take_clean_mark(FileSystem& fs, const std::filesystem::path& folder) {
+    // A mark that might come back after a power cut proves nothing.
+    return fs.remove(folder / kCleanMarkName) && fs.sync_directory(folder);
+}
+
 Result<FolderScan> scan_folder(FileSystem& fs, const std::filesystem::path& folder) {
     FolderScan scan;
     const auto folders = names_in(fs, folder);
     if (!folders) return folders.error();
     for (const std::string& prefix : *folders) {
-        if (prefix == kTemporaryFolder || prefix == kSnapshotName) continue;
+        if (prefix == kTemporaryFolder || prefix == kSnapshotName || prefix == kCleanMarkName) {
+            continue;
+        }
         if (!is_chunk_folder(prefix)) {
             note_foreign(folder / prefix, scan);
             continue;

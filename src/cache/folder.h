@@ -13,6 +13,7 @@ namespace kollator::cache {
 /// What a cache's folder holds besides the 256 folders of chunks.
 inline constexpr const char* kTemporaryFolder = "tmp";
 inline constexpr const char* kSnapshotName = "order.snapshot";
+inline constexpr const char* kCleanMarkName = "closed";
 
 struct FoundChunk {
     ChunkId id;
@@ -29,6 +30,10 @@ struct FolderScan {
 /// Makes the folder where it is missing, proves that it can be written to, and empties `tmp`.
 /// Blocking.
 Status prepare_folder(FileSystem& fs, const std::filesystem::path& folder);
+
+/// Whether the cache was closed the last time it was used; takes the mark away for this time.
+/// Blocking.
+bool take_clean_mark(FileSystem& fs, const std::filesystem::path& folder);
 
 /// Names and sizes of all chunks in the folder. Reads no file. Blocking: about 5 us a file.
 Result<FolderScan> scan_folder(FileSystem& fs, const std::filesystem::path& folder);

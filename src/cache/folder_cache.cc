@@ -65,6 +65,7 @@ Status FolderCache::load_folder() {
         const std::size_t place = known.size();
         known.try_emplace(item.id, place, item);
     }
+    const bool trusted = !options_.replaceable || take_clean_mark(fs_, options_.path);
     struct Loaded {
         std::size_t place;  // in the snapshot; those that it does not know go by their times
         IndexItem item;
@@ -94,7 +95,7 @@ Status FolderCache::load_folder() {
         for (std::uint64_t use = 0; use < std::min(one.item.hits, kRestoredUses); ++use) {
             index_.requested(one.item.id, clock_.now());
         }
-        if (!aged(one.item) &&
+        if (trusted && !aged(one.item) &&
             index_.reserve(one.item.charged_bytes, std::nullopt, evicted) == Reservation::kHeld) {
             index_.commit(one.item);
         } else {
@@ -429,7 +430,11 @@ void FolderCache::close(OnDone on_done) {
     upkeep_timer_.cancel();
     if (bypassed_) return answer(std::move(on_done), {});
     // Behind all writes under way: an insert that has to make room again is not waited for.
-    write_order(std::move(on_done));
+    if (!options_.replaceable) return write_order(std::move(on_done));
+    write_order(nullptr);
+    strand_.run([&fs = fs_, mark = options_.path /
+                                   kCleanMarkName] { return write_file_durably(fs, mark, {}); },
+                std::move(on_done));
 }
 
 void FolderCache::answer(OnDone on_done, Status status) {

@@ -298,6 +298,10 @@ TEST_F(S3StoreOnRgw, AKilledGatewayIsUnavailableAndComesBack) {
     EXPECT_GT(failed, 0U);
     EXPECT_EQ(asked.probe().error().code, ErrorCode::kUnavailable);
     ASSERT_TRUE(server_->restart().ok());
+    // The circuit is open: one request after the other finds out whether it may close.
+    const auto deadline = std::chrono::steady_clock::now() + seconds(30);
+    while (!asked.probe().ok() && std::chrono::steady_clock::now() < deadline) {
+    }
     for (std::size_t i = 0; i < bodies.size(); ++i) {
         if (!stored[i] && i >= 8) {
             ASSERT_TRUE(asked.put(bodies[i]).ok());

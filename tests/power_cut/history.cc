@@ -161,6 +161,7 @@ Storage::Storage(EventLoop& loop, FileSystem& fs, Policy policy, std::size_t job
     options.max_bytes = kCacheBytes;
     disk_cache_ = cache::open_disk_cache(loop, jobs_, fs, system_clock(), options);
     options.path = "/data/metadata";
+    options.replaceable = true;
     metadata_cache_ = cache::open_disk_cache(loop, jobs_, fs, system_clock(), options);
     chunks_ = chunk::make_chunk_service(loop, jobs_, system_clock(), *disk_cache_, *metadata_cache_,
                                         objects(), {}, metrics_);

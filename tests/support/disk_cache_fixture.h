@@ -40,6 +40,7 @@ inline std::uint64_t bytes_in(const std::filesystem::path& folder) {
 
 class DiskCacheTest : public testing::Test {
  protected:
+    bool replaceable_ = false;
     void open(std::uint64_t max_bytes = 1'000'000, Duration max_age = {}) {
         cache_.reset();
         CacheOptions options;
@@ -47,6 +48,7 @@ class DiskCacheTest : public testing::Test {
         options.max_bytes = max_bytes;
         options.max_age = max_age;
         options.policy = PolicyKind::kLru;  // whose order is plain to see
+        options.replaceable = replaceable_;
         cache_ = open_disk_cache(loop_, jobs_, fs_, clock_, options);
     }
     void close() {
