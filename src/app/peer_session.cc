@@ -45,14 +45,15 @@ class ChannelObserver final : public rtc::DataChannelObserver {
 
 }  // namespace
 
-PeerSession::PeerSession(session::SessionContext& context, std::string label,
-                         std::function<void(rtc::PeerId, const std::string& reason)> close,
+PeerSession::PeerSession(session::SessionContext& context, std::string label, Connection connection,
                          std::function<void()> closed)
     : peer_(std::make_shared<rtc::PeerId>(0)), closed_(std::move(closed)) {
     session::SessionOptions options;
     options.label = std::move(label);
-    options.close_connection = [peer = peer_, close = std::move(close)](const std::string& reason) {
-        close(*peer, reason);
+    options.close_connection = [peer = peer_, close = std::move(connection.close)](
+                                   const std::string& reason) { close(*peer, reason); };
+    options.fingerprints = [peer = peer_, ask = std::move(connection.fingerprints)] {
+        return ask(*peer);
     };
     session_ = session::make_session(context, std::move(options));
 }

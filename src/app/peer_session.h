@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "rtc/endpoint.h"
@@ -13,10 +14,15 @@ namespace kollator::app {
 /// by the endpoint. Loop thread only.
 class PeerSession final : public rtc::PeerObserver {
  public:
-    /// `close` ends the connection of the peer that set_peer() named; `closed` is told once when it
+    /// What a session asks of its endpoint.
+    struct Connection {
+        std::function<void(rtc::PeerId, const std::string& reason)> close;
+        std::function<std::optional<cluster::LinkFingerprints>(rtc::PeerId)> fingerprints;
+    };
+
+    /// `connection` is asked about the peer that set_peer() named; `closed` is told once when it
     /// has ended. `context` outlives the session.
-    PeerSession(session::SessionContext& context, std::string label,
-                std::function<void(rtc::PeerId, const std::string& reason)> close,
+    PeerSession(session::SessionContext& context, std::string label, Connection connection,
                 std::function<void()> closed);
 
     /// Told of each candidate of ours that comes after the answer.

@@ -78,6 +78,12 @@ Result<crypto::SharedKey> load_key(const config::Config& config) {
     return key;
 }
 
+/// Whether the worker does without a key where its file is missing. One that is there has to be
+/// good.
+bool needs_key(const config::Config& config) {
+    return !config.front_urls.empty() || !config.shared_key_path.empty();
+}
+
 Result<crypto::SharedKey> load_or_make_key(const config::Config& config) {
     auto key = crypto::load_shared_key(posix_file_system(), key_path(config));
     if (key || key.error().code != ErrorCode::kNotFound) return key;
@@ -142,11 +148,10 @@ int run_worker(const config::Config& config) {
     if (!data) return give_up(data.error());
     auto options = worker_options(config, *data);
     if (!options) return give_up(options.error());
-    if (!options->front_urls.empty()) {
-        const auto key = load_key(config);
-        if (!key) return give_up(key.error());
-        options->shared_key = *key;
-    }
+    const auto key = load_key(config);
+    const bool missing = !key && key.error().code == ErrorCode::kNotFound;
+    if (!key && (!missing || needs_key(config))) return give_up(key.error());
+    if (key) options->shared_key = *key;
 
     EventLoop loop;
     const std::string id = options->id;

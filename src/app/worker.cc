@@ -1,6 +1,7 @@
 #include "app/worker.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "base/metrics.h"
 #include "cache/disk_cache.h"
 #include "chunk/store_chunk_service.h"
+#include "cluster/authenticator.h"
 #include "crypto/system_random.h"
 #include "http/http_server.h"
 #include "http/worker_endpoints.h"
@@ -183,6 +185,10 @@ class Worker::Parts {
     }
 
     void open_sessions() {
+        if (options_.shared_key) {
+            authenticator_.emplace(*options_.shared_key, options_.id, system_clock(),
+                                   crypto::system_random());
+        }
         context_ = std::make_unique<session::SessionContext>(session::SessionServices{
             .chunks = *chunks_,
             .loop = loop_,
@@ -193,6 +199,7 @@ class Worker::Parts {
             .agent = "kollator/" + options_.version,
             .features = {},
             .health = [this] { return http::health_json(health()); },
+            .authenticator = authenticator_ ? &*authenticator_ : nullptr,
         });
     }
 
@@ -260,7 +267,7 @@ class Worker::Parts {
 
             signaling::SignalingClientOptions client;
             client.id = options_.id;
-            client.shared_key.assign(options_.shared_key.begin(), options_.shared_key.end());
+            client.shared_key.assign(options_.shared_key->begin(), options_.shared_key->end());
             client.worker_url = http_url();
             client.capacity = config_.max_connections;
             if (auto started = link->start(loop_, std::move(client)); !started) return started;
@@ -270,10 +277,19 @@ class Worker::Parts {
     }
 
     std::unique_ptr<PeerSession> make_session(std::function<void()> closed) {
-        return std::make_unique<PeerSession>(
-            *context_, "peer",
-            [this](rtc::PeerId peer, const std::string& reason) { endpoint_->close(peer, reason); },
-            std::move(closed));
+        PeerSession::Connection connection;
+        connection.close = [this](rtc::PeerId peer, const std::string& reason) {
+            endpoint_->close(peer, reason);
+        };
+        connection.fingerprints = [this](rtc::PeerId peer) {
+            std::optional<cluster::LinkFingerprints> ends;
+            if (const auto offerer = endpoint_->peer_fingerprint(peer)) {
+                ends = cluster::LinkFingerprints{*offerer, certificate_->fingerprint()};
+            }
+            return ends;
+        };
+        return std::make_unique<PeerSession>(*context_, "peer", std::move(connection),
+                                             std::move(closed));
     }
 
     Result<rtc::Answer> accept(std::string_view offer, FrontPeerCallbacks callbacks) {
@@ -340,6 +356,7 @@ class Worker::Parts {
     std::unique_ptr<cache::DiskCache> metadata_cache_;
     std::unique_ptr<chunk::StoreChunkService> chunks_;
     std::unique_ptr<Takedown> takedown_;
+    std::optional<cluster::Authenticator> authenticator_;
     std::unique_ptr<session::SessionContext> context_;
     std::unique_ptr<rtc::Certificate> certificate_;
     std::unique_ptr<rtc::Endpoint> endpoint_;

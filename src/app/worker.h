@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "app/data_dir.h"
@@ -16,7 +17,8 @@ struct WorkerOptions {
     std::string id;
     /// Empty: the worker registers with no front.
     std::vector<std::string> front_urls;
-    crypto::SharedKey shared_key{};
+    /// Empty: no fellow worker can prove itself. REQUIRES: set where there are fronts.
+    std::optional<crypto::SharedKey> shared_key;
     /// Offers loopback addresses too, for browsers on the same machine.
     bool include_loopback = false;
 };

@@ -6,6 +6,8 @@
 #include <cctype>
 #include <charconv>
 
+#include "base/worker_id.h"
+
 namespace kollator::config {
 namespace {
 
@@ -106,8 +108,7 @@ bool is_url(std::string_view text, const std::vector<std::string_view>& schemes)
 }
 
 bool is_worker_id(std::string_view text) {
-    return !text.empty() && text.size() <= 64 &&
-           std::all_of(text.begin(), text.end(), is_host_character);
+    return kollator::is_worker_id(text);
 }
 
 std::optional<std::string> parse_stun_server(std::string_view text) {

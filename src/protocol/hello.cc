@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/worker_id.h"
 #include "protocol/json.h"
 #include "protocol/message.h"
 
@@ -99,14 +100,15 @@ void encode(const Hello& hello, Bytes& out) {
 }
 
 Result<Auth> decode_auth(ByteSpan body) {
-    const Result<json> document = parse_json_object(as_text(body));
+    const Result<json> document =
+        parse_json_object(as_text(body), {.max_bytes = kMaxAuthBytes, .max_depth = 4});
     if (!document.ok()) {
         return make_error(document.error().code, "AUTH: " + document.error().detail);
     }
     Auth auth;
     const std::string* worker_id = find_string(*document, "workerId");
-    if (worker_id == nullptr || worker_id->empty() || worker_id->size() > kMaxIdBytes) {
-        return wrong_member("AUTH", "workerId", "a short string");
+    if (worker_id == nullptr || !is_worker_id(*worker_id)) {
+        return wrong_member("AUTH", "workerId", "1 to 64 of A-Z a-z 0-9 . _ -");
     }
     auth.worker_id = *worker_id;
     const auto timestamp = find_unsigned(*document, "timestamp");

@@ -39,6 +39,9 @@ struct Hello {
 Result<Hello> decode_hello(ByteSpan body);
 void encode(const Hello& hello, Bytes& out);
 
+/// An AUTH of ours has 270 bytes and its id.
+inline constexpr std::size_t kMaxAuthBytes = 1024;
+
 struct Auth {
     std::string worker_id{};
     std::uint64_t timestamp_s = 0;

@@ -72,6 +72,9 @@ class Flags {
     /// True where a bit is set that the contract does not name.
     constexpr bool has_unknown() const { return (bits_ & ~kKnownBits) != 0; }
     constexpr std::uint8_t bits() const { return bits_; }
+    constexpr Flags without(Flag flag) const {
+        return from_bits(static_cast<std::uint8_t>(bits_ & ~static_cast<std::uint8_t>(flag)));
+    }
 
     friend constexpr Flags operator|(Flags a, Flags b) {
         return from_bits(static_cast<std::uint8_t>(a.bits_ | b.bits_));

@@ -171,10 +171,14 @@ const std::array<std::uint8_t, 32>& Certificate::fingerprint() const {
 }
 
 std::string Certificate::fingerprint_text() const {
+    return rtc::fingerprint_text(impl_->fingerprint);
+}
+
+std::string fingerprint_text(const std::array<std::uint8_t, 32>& fingerprint) {
     static constexpr char kDigits[] = "0123456789ABCDEF";
     std::string text;
-    text.reserve(3 * impl_->fingerprint.size());
-    for (const std::uint8_t byte : impl_->fingerprint) {
+    text.reserve(3 * fingerprint.size());
+    for (const std::uint8_t byte : fingerprint) {
         if (!text.empty()) text += ':';
         text += kDigits[byte >> 4];
         text += kDigits[byte & 0x0f];

@@ -11,6 +11,9 @@
 
 namespace kollator::rtc {
 
+/// As in SDP: "AB:CD:…", uppercase (RFC 8122).
+std::string fingerprint_text(const std::array<std::uint8_t, 32>& fingerprint);
+
 /// The endpoint's DTLS identity: a self-signed ECDSA P-256 certificate.
 class Certificate {
  public:
@@ -26,7 +29,6 @@ class Certificate {
 
     /// SHA-256 of the DER form.
     const std::array<std::uint8_t, 32>& fingerprint() const;
-    /// As in SDP: "AB:CD:…", uppercase (RFC 8122).
     std::string fingerprint_text() const;
 
     struct Impl;

@@ -182,6 +182,9 @@ class Endpoint {
     /// What descriptions name now: "candidate:…".
     virtual std::vector<std::string> local_candidates() const = 0;
     virtual std::vector<PeerInfo> peers() const = 0;
+    /// SHA-256 of the certificate that the peer proved to own; empty before it is connected, and
+    /// where there is no such peer.
+    virtual std::optional<std::array<std::uint8_t, 32>> peer_fingerprint(PeerId peer) const = 0;
     virtual EndpointStats stats() const = 0;
 };
 

@@ -88,6 +88,11 @@ std::vector<PeerInfo> UdpEndpoint::peers() const {
     return infos;
 }
 
+std::optional<std::array<std::uint8_t, 32>> UdpEndpoint::peer_fingerprint(PeerId id) const {
+    const auto found = peers_.find(id);
+    return found == peers_.end() ? std::nullopt : found->second->info().remote_fingerprint;
+}
+
 EndpointStats UdpEndpoint::stats() const {
     const UdpStats& udp = socket_->stats();
     EndpointStats stats;

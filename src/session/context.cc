@@ -56,6 +56,8 @@ SessionContext::SessionContext(SessionServices services)
           services_.metrics.gauge("kollator_session_active_sessions", "Connections now")),
       requests_active_(
           services_.metrics.gauge("kollator_session_active_requests", "Requests in flight now")),
+      fellows_(services_.metrics.gauge("kollator_session_fellows",
+                                       "Connections now whose peer proved to be a worker")),
       first_fragment_(services_.metrics.histogram(
           "kollator_session_first_fragment_seconds",
           "From a request to its first fragment handed to the transport", kFirstFragmentBounds)) {}
@@ -120,6 +122,11 @@ void SessionContext::count_active(int change) {
     stats_.active_requests =
         static_cast<std::size_t>(static_cast<std::ptrdiff_t>(stats_.active_requests) + change);
     requests_active_.add(change);
+}
+
+void SessionContext::count_fellows(int change) {
+    stats_.fellows = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(stats_.fellows) + change);
+    fellows_.set(static_cast<double>(stats_.fellows));
 }
 
 void SessionContext::count_first_fragment(Duration since_request) {

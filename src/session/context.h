@@ -15,6 +15,10 @@
 #include "protocol/message.h"
 #include "session/limits.h"
 
+namespace kollator::cluster {
+class Authenticator;
+}
+
 namespace kollator::session {
 
 class Session;
@@ -31,12 +35,15 @@ struct SessionServices {
     std::vector<std::string> features;  ///< HELLO's "features"
     /// HEALTH_CHECK's answer, the same JSON document as GET /health. Quick: runs on the loop.
     std::function<std::string()> health;
+    /// For AUTH; null where this worker has no shared key: AUTH is then UNSUPPORTED.
+    cluster::Authenticator* authenticator = nullptr;
 };
 
 /// For /stats. Sums over the life of the process unless it says "now".
 struct SessionStats {
     std::size_t active_sessions = 0;  ///< now
     std::size_t active_requests = 0;  ///< now
+    std::size_t fellows = 0;          ///< sessions now whose peer proved to be a worker
     std::uint64_t total_sessions = 0;
     std::uint64_t requests = 0;
     std::uint64_t errors = 0;  ///< error answers, each code
@@ -75,6 +82,7 @@ class SessionContext {
     void count_sent(std::size_t bytes);
     void count_active(int change);
     void count_first_fragment(Duration since_request);
+    void count_fellows(int change);
     void count_served() { ++stats_.blobs_served; }
     void count_stored() { ++stats_.blobs_stored; }
 
@@ -97,6 +105,7 @@ class SessionContext {
     Counter sessions_total_;
     Gauge sessions_active_;
     Gauge requests_active_;
+    Gauge fellows_;
     Histogram first_fragment_;
 };
 

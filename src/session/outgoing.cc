@@ -26,10 +26,33 @@ SessionTransport* Outgoing::channel(ChannelHandle handle) {
     return found == channels_.end() ? nullptr : found->second.transport.get();
 }
 
+std::size_t Outgoing::max_message_bytes(ChannelHandle handle) const {
+    return max_message_bytes(channels_.at(handle));
+}
+
+std::size_t Outgoing::max_message_bytes(const Channel& channel) {
+    return channel.transport->max_message_bytes() - (channel.sealer ? cluster::kSealBytes : 0);
+}
+
+void Outgoing::seal(ChannelHandle handle, const cluster::LinkKey& key) {
+    channels_.at(handle).sealer.emplace(key);
+}
+
+/// The seal is made at the last moment, since its counter has to grow from message to message.
+Status Outgoing::send(Channel& channel, ByteSpan head, ByteSpan body) {
+    if (!channel.sealer) return channel.transport->send(head, body);
+    protocol::Header header = *protocol::peek_header(head);
+    header.flags = header.flags | protocol::Flag::kEncrypted;
+    const auto encoded = protocol::encode_header(header);
+    sealed_.assign(encoded.begin(), encoded.end());
+    channel.sealer->seal(header, head.subspan(protocol::kHeaderBytes), body, sealed_);
+    return channel.transport->send(sealed_, {});
+}
+
 void Outgoing::answer(ChannelHandle handle, Bytes message, std::optional<RequestKey> key) {
     const auto found = channels_.find(handle);
     if (found == channels_.end()) return;
-    KOLLATOR_CHECK(message.size() <= found->second.transport->max_message_bytes());
+    KOLLATOR_CHECK(message.size() <= max_message_bytes(found->second));
     if (!key) refusal_bytes_ += message.size();
     found->second.answers.push_back({std::move(message), key});
     answers_waiting_ = answers_waiting_ || !found->second.blocked;
@@ -76,7 +99,7 @@ bool Outgoing::send_answers(Channel& channel) {
     while (!channel.answers.empty()) {
         const Answer& next = channel.answers.front();
         // Whatever the error, there is nothing to do but wait: on_writable or on_close follows.
-        if (!channel.transport->send(next.message, {}).ok()) return false;
+        if (!send(channel, next.message, {}).ok()) return false;
         const std::size_t size_bytes = next.message.size();
         const std::optional<RequestKey> key = next.key;
         channel.answers.pop_front();
@@ -101,7 +124,7 @@ void Outgoing::take_turn(std::list<Turn>::iterator turn) {
     const RequestKey key = turn->key;
     Download& download = *turn->download;
     Channel& channel = channels_.at(key.channel);
-    const std::size_t room = channel.transport->max_message_bytes() - protocol::kResponseHeadBytes;
+    const std::size_t room = max_message_bytes(channel) - protocol::kResponseHeadBytes;
     const auto max_data_bytes =
         static_cast<std::uint32_t>(std::min<std::size_t>(limits_.fragment_data_bytes, room));
 
@@ -116,7 +139,7 @@ void Outgoing::take_turn(std::list<Turn>::iterator turn) {
         return;
     }
     const std::size_t size_bytes = download.head().size() + download.data().size();
-    if (!channel.transport->send(download.head(), download.data()).ok()) {
+    if (!send(channel, download.head(), download.data()).ok()) {
         channel.blocked = true;  // keeps its place in the ring, and its prepared piece
         return;
     }

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/bytes.h"
+#include "cluster/seal.h"
 #include "session/download.h"
 #include "session/limits.h"
 #include "session/transport.h"
@@ -42,6 +43,11 @@ class Outgoing {
     /// Null where it was removed.
     SessionTransport* channel(ChannelHandle handle);
     std::size_t channels() const { return channels_.size(); }
+    /// The largest message that may be given to answer(). REQUIRES: the channel is there.
+    std::size_t max_message_bytes(ChannelHandle handle) const;
+
+    /// From now on every message on the channel is sealed. REQUIRES: it is there, and is ordered.
+    void seal(ChannelHandle handle, const cluster::LinkKey& key);
 
     /// Queues a whole message. `key`: the request that it ends, told to on_answer_sent(); none: a
     /// refusal, counted in refusal_bytes(). REQUIRES: it fits the channel's max_message_bytes().
@@ -68,6 +74,7 @@ class Outgoing {
     struct Channel {
         std::unique_ptr<SessionTransport> transport;
         std::deque<Answer> answers;
+        std::optional<cluster::LinkSealer> sealer;
         bool blocked = false;
     };
     struct Turn {
@@ -79,6 +86,8 @@ class Outgoing {
     bool send_answers(Channel& channel);
     std::list<Turn>::iterator next_turn();
     void take_turn(std::list<Turn>::iterator turn);
+    static std::size_t max_message_bytes(const Channel& channel);
+    Status send(Channel& channel, ByteSpan head, ByteSpan body);
 
     const SessionLimits& limits_;
     OutgoingObserver& observer_;
@@ -86,6 +95,7 @@ class Outgoing {
     std::list<Turn> ring_;  // at most one for each active request
     std::size_t refusal_bytes_ = 0;
     bool answers_waiting_ = false;  // on a channel that is not blocked
+    Bytes sealed_;                  // one message, while it is sent
 };
 
 }  // namespace kollator::session

@@ -37,6 +37,7 @@ Session::~Session() {
     alive_.reset();
     context_.chunks().reader_left(number_);
     context_.count_active(-static_cast<int>(requests_.size()));
+    if (!fellow_id_.empty()) context_.count_fellows(-1);
     context_.leave(*this);
 }
 
@@ -76,6 +77,7 @@ void Session::on_close(ChannelHandle channel) {
     }
     for (const RequestKey& key : ended) erase(key);
     refused_.forget_channel(channel);
+    authenticated_.erase(channel);
     outgoing_.remove_channel(channel);
 }
 
@@ -96,13 +98,17 @@ void Session::sweep() {
 }
 
 SessionInfo Session::info() const {
-    return {outgoing_.channels(), requests_.size(), upload_bytes_, hello_};
+    return {outgoing_.channels(), requests_.size(), upload_bytes_, hello_, fellow_id_};
 }
 
 void Session::receive(ChannelHandle channel, ByteSpan bytes) {
     const Result<protocol::Message> message = protocol::decode_message(bytes);
     if (message.ok() && !message->header.flags.has(Flag::kResponse)) {
-        dispatch(channel, *message);
+        if (message->header.flags.has(Flag::kEncrypted) && authenticated_.contains(channel)) {
+            receive_sealed(channel, *message);
+        } else {
+            dispatch(channel, *message);
+        }
         return;
     }
     const auto header = protocol::peek_header(bytes);
@@ -148,10 +154,11 @@ void Session::dispatch(ChannelHandle channel, const protocol::Message& message) 
             return on_health(key, message.body);
         case MessageType::kCancel:
             return on_cancel(key, message.body);
+        case MessageType::kAuth:
+            return on_auth(key, message.body);
         case MessageType::kChunkResponse:  // decode_message() refused it
         case MessageType::kDhtAnnounce:    // refuse_unsupported() did
         case MessageType::kDhtLookup:
-        case MessageType::kAuth:
             break;
     }
 }
@@ -172,9 +179,9 @@ bool Session::refuse_unsupported(ChannelHandle channel, const protocol::Message&
         refuse(key, header.type, {WireError::kUnsupported, what});
         return true;
     }
-    const bool supported =
-        protocol::is_known(header.type) && header.type != MessageType::kDhtAnnounce &&
-        header.type != MessageType::kDhtLookup && header.type != MessageType::kAuth;
+    const bool supported = protocol::is_known(header.type) &&
+                           header.type != MessageType::kDhtAnnounce &&
+                           header.type != MessageType::kDhtLookup;
     if (supported) return false;
     refuse(key, header.type,
            {WireError::kUnsupported,
@@ -272,9 +279,8 @@ void Session::erase(const RequestKey& key) {
 /// The request stays active until the transport has taken its answer, so that one who does not read
 /// is refused more. REQUIRES: `key` is active.
 void Session::answer(const RequestKey& key, Bytes message) {
-    SessionTransport* transport = outgoing_.channel(key.channel);
     Request& request = requests_.at(key);
-    if (message.size() > transport->max_message_bytes()) {
+    if (message.size() > outgoing_.max_message_bytes(key.channel)) {
         message = error_message(key, request.type,
                                 {WireError::kTooLarge, "the answer is over your message size"});
     }
@@ -330,6 +336,8 @@ Bytes Session::error_message(const RequestKey& key, MessageType type, const Faul
 }
 
 void Session::on_answer_sent(const RequestKey& key) {
+    const Request* request = find(key);
+    if (request != nullptr && request->type == MessageType::kAuth) seal_answers(key.channel);
     erase(key);
 }
 

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "cluster/authenticator.h"
+#include "cluster/seal.h"
 #include "protocol/blobs.h"
 #include "protocol/hello.h"
 #include "protocol/message.h"
@@ -32,6 +34,9 @@ struct SessionOptions {
     /// Asks the owner to end the peer's connection; runs once at most, from the loop, never from
     /// within a call to the session. The owner destroys the session when it has ended.
     std::function<void(const std::string& reason)> close_connection;
+    /// Of the connection, whose offerer is the peer; empty where its certificate is not known. For
+    /// AUTH.
+    std::function<std::optional<cluster::LinkFingerprints>()> fingerprints{};
 };
 
 /// For the status page.
@@ -40,6 +45,7 @@ struct SessionInfo {
     std::size_t active_requests = 0;
     std::size_t upload_bytes = 0;  ///< of uploads that are not stored yet
     std::optional<protocol::Hello> hello;
+    std::string fellow_id;  ///< of a worker that proved who it is; empty: an ordinary client
 };
 
 /// One peer's conversation on the data channels of its connection (docs/protocol.md, section 2).
@@ -94,6 +100,7 @@ class Session final : private OutgoingObserver {
 
     // session.cc: channels, dispatch, answers.
     void receive(ChannelHandle channel, ByteSpan bytes);
+    void receive_sealed(ChannelHandle channel, const protocol::Message& message);
     void dispatch(ChannelHandle channel, const protocol::Message& message);
     bool refuse_unsupported(ChannelHandle channel, const protocol::Message& message);
     void note_malformed();
@@ -131,6 +138,10 @@ class Session final : private OutgoingObserver {
     void on_health(const RequestKey& key, ByteSpan body);
     void on_cancel(const RequestKey& key, ByteSpan body);
 
+    // session_auth.cc.
+    void on_auth(const RequestKey& key, ByteSpan body);
+    void seal_answers(ChannelHandle channel);
+
     // session_uploads.cc.
     template <typename Id>
     void on_store(const RequestKey& key, const protocol::Header& header,
@@ -165,6 +176,14 @@ class Session final : private OutgoingObserver {
     RefusedUploads refused_;
     std::deque<TimePoint> malformed_;
     std::optional<protocol::Hello> hello_;
+    /// A channel on which AUTH succeeded. Its answer goes out unsealed, and all after it sealed.
+    struct Authenticated {
+        cluster::LinkOpener opener;
+        cluster::LinkKey answer_key{};
+    };
+    std::map<ChannelHandle, Authenticated> authenticated_;
+    std::string fellow_id_;
+    Bytes opened_;  // the body of a sealed message, while it is handled
     bool closing_ = false;
     bool pump_posted_ = false;
 

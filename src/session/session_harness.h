@@ -40,10 +40,12 @@ class SessionTest : public ::testing::Test {
                                                                    "worker-001",
                                                                    "kollator/test",
                                                                    {"metadata"},
-                                                                   [this] { return health; }});
-        session = make_session(*context, {"test", [this](const std::string& reason) {
-                                              close_reasons.push_back(reason);
-                                          }});
+                                                                   [this] { return health; },
+                                                                   authenticator});
+        session = make_session(
+            *context,
+            {"test", [this](const std::string& reason) { close_reasons.push_back(reason); },
+             [this] { return fingerprints; }});
         channel = open(link);
     }
     ChannelHandle open(FakeLink& to) {
@@ -155,6 +157,8 @@ class SessionTest : public ::testing::Test {
     FakeChunkService chunks{loop};
     FakeLink link;
     std::string health = R"({"status":"healthy"})";
+    cluster::Authenticator* authenticator = nullptr;
+    std::optional<cluster::LinkFingerprints> fingerprints;
     std::vector<std::string> close_reasons;
     std::unique_ptr<SessionContext> context;
     std::unique_ptr<Session> session;

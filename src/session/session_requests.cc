@@ -89,8 +89,8 @@ void Session::on_list(const RequestKey& key, ByteSpan body) {
     if (!request.ok()) {
         return refuse_malformed(key, MessageType::kChunkList, request.error().detail);
     }
-    const std::size_t room = outgoing_.channel(key.channel)->max_message_bytes() -
-                             protocol::kHeaderBytes - protocol::kListHeadBytes;
+    const std::size_t room = outgoing_.max_message_bytes(key.channel) - protocol::kHeaderBytes -
+                             protocol::kListHeadBytes;
     const std::size_t wanted = request->limit == 0 ? protocol::kDefaultListLimit : request->limit;
     const std::size_t limit =
         std::min({wanted, limits_.max_list_entries, room / protocol::kListEntryBytes});
@@ -134,7 +134,7 @@ void Session::on_stat(const RequestKey& key, ByteSpan body) {
     }
     const std::size_t count = request->ids.size();
     const std::size_t answer_bytes = protocol::kHeaderBytes + count * protocol::kStatEntryBytes;
-    if (answer_bytes > outgoing_.channel(key.channel)->max_message_bytes()) {
+    if (answer_bytes > outgoing_.max_message_bytes(key.channel)) {
         return refuse(key, MessageType::kChunkStat,
                       {WireError::kTooLarge, "the answer is over your message size"});
     }

@@ -189,8 +189,7 @@ TEST_F(SessionSending, EachMalformedVectorIsAnsweredWithItsCode) {
             EXPECT_TRUE(list.empty());
             continue;
         }
-        const auto unsupported = {MessageType::kDhtAnnounce, MessageType::kDhtLookup,
-                                  MessageType::kAuth};
+        const auto unsupported = {MessageType::kDhtAnnounce, MessageType::kDhtLookup};
         const bool refused_unread =
             std::find(unsupported.begin(), unsupported.end(), header->type) != unsupported.end();
         const auto code = *protocol::find_unsigned(vector, "code");

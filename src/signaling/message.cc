@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/worker_id.h"
 #include "protocol/json.h"
 
 namespace kollator::signaling {
@@ -250,10 +251,7 @@ std::string encode_message(const Message& message) {
 }
 
 bool is_valid_id(std::string_view id) {
-    return !id.empty() && id.size() <= kMaxIdBytes && std::all_of(id.begin(), id.end(), [](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-               c == '.' || c == '_' || c == '-';
-    });
+    return is_worker_id(id);
 }
 
 bool is_uuid(std::string_view text) {

@@ -4,12 +4,14 @@
 //   node tests/vectors/generate.mjs           writes both files beside this script
 //   node tests/vectors/generate.mjs --check   exit code 1 where they differ from what it would write
 //
+// auth.json: AUTH's tokens, proofs and link keys, and sealed messages (section 5).
 // messages.json: valid messages, [{name, type, flags, requestId, hex, fields}].
 // malformed.json: messages that a receiver refuses, [{name, hex, code}]; `code` is the contract's
 // error code (2.4). Where RESPONSE is set the receiver is a client, else a worker of the default
 // limits that has agreed on no compression and no key.
 //
 // In `fields`: hashes and data are hex, JSON bodies are text, addresses are text (RFC 5952).
+import { createCipheriv, createHmac, hkdfSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const Flag = { COMPRESSED: 1, ENCRYPTED: 2, MORE: 4, ERROR: 8, RESPONSE: 0x80 };
@@ -272,6 +274,12 @@ refused('authentication without a proof', Type.AUTH, 0,
   [text(JSON.stringify({ ...authentication, proof: undefined }))]);
 refused('authentication, nonce too short', Type.AUTH, 0,
   [text(JSON.stringify({ ...authentication, nonce: '22' }))]);
+refused('authentication, token cut short', Type.AUTH, 0,
+  [text(JSON.stringify({ ...authentication, token: '11'.repeat(31) }))]);
+refused('authentication, proof too long', Type.AUTH, 0,
+  [text(JSON.stringify({ ...authentication, proof: '33'.repeat(33) }))]);
+refused('authentication over 1,024 bytes', Type.AUTH, 0,
+  [text(JSON.stringify({ ...authentication, more: 'x'.repeat(1024) }))]);
 refused('cancel with a body', Type.CANCEL, 0, [u8(0)]);
 refused('stat without a count', Type.CHUNK_STAT, 0, [u8(0)]);
 refused('stat with fewer than counted', Type.CHUNK_STAT, 0, [u16(2), hex(abcHash)]);
@@ -281,7 +289,51 @@ refused('stat answer cut short', Type.CHUNK_STAT, Flag.RESPONSE, [u32(0), u8(0),
 refused('stat answer, unknown residency', Type.CHUNK_STAT, Flag.RESPONSE, [u32(0), u8(4)]);
 refused('error cut short', Type.CHUNK_RESPONSE, Flag.RESPONSE | Flag.ERROR, [u16(2), hex('000000')]);
 
-const files = { 'messages.json': messages, 'malformed.json': malformed };
+// AUTH with real keys. What `proof` signs stands there as text, so that another implementation can
+// find where it differs.
+const hmac = (key, words) => createHmac('sha256', hex(key)).update(words).digest('hex');
+const sdpFingerprint = (digest) => digest.toUpperCase().match(/../g).join(':');
+const auth = [];
+const claim = (name, key, fields) => {
+  const proofText = ['kollator-auth-v1', fields.role, fields.workerId, `${fields.timestamp}`,
+    fields.nonce, fields.peerNonce ?? '', sdpFingerprint(fields.offererFingerprint),
+    sdpFingerprint(fields.answererFingerprint)].join('\n');
+  auth.push({ kind: 'claim', name, key, ...fields, proofText,
+    token: hmac(key, `${fields.workerId}:${fields.timestamp}`), proof: hmac(key, proofText) });
+};
+const link = (name, key, offererNonce, answererNonce) => {
+  const bytes = toHex(new Uint8Array(
+    hkdfSync('sha256', hex(key), hex(offererNonce + answererNonce), 'kollator-link-v1', 64)));
+  auth.push({ kind: 'link', name, key, offererNonce, answererNonce,
+    fromOfferer: bytes.slice(0, 64), fromAnswerer: bytes.slice(64) });
+};
+const sealed = (name, key, counter, type, flags, requestId, body) => {
+  const header = join([u8(type), u8(flags | Flag.ENCRYPTED), u32(requestId)]);
+  const count = hex(counter.toString(16).padStart(16, '0'));
+  const cipher = createCipheriv('aes-256-gcm', hex(key), join([u32(0), count]));
+  cipher.setAAD(header);
+  const text = [cipher.update(body), cipher.final(), cipher.getAuthTag()];
+  auth.push({ kind: 'sealed', name, key, counter: `${counter}`, type, flags: flags | Flag.ENCRYPTED,
+    requestId, body: toHex(body), hex: toHex(join([header, count, ...text])) });
+};
+const sharedKey = toHex(Uint8Array.from({ length: 32 }, (_, index) => index));
+const ends = { offererFingerprint: 'a1'.repeat(32), answererFingerprint: '0b'.repeat(32) };
+const nonces = ['00112233445566778899aabbccddeeff', 'ffeeddccbbaa99887766554433221100'];
+claim('the offerer', sharedKey,
+  { role: 'offerer', workerId: 'worker-001', timestamp: 1763800000, nonce: nonces[0], ...ends });
+claim('the answerer', sharedKey,
+  { role: 'answerer', workerId: 'worker-002', timestamp: 1763800001, nonce: nonces[1],
+    peerNonce: nonces[0], ...ends });
+claim('the shortest id, another key', 'ff'.repeat(32),
+  { role: 'offerer', workerId: 'a', timestamp: 0, nonce: '00'.repeat(16), ...ends });
+link('of the two', sharedKey, nonces[0], nonces[1]);
+const linkKey = auth[auth.length - 1].fromOfferer;
+sealed('a request', linkKey, 1n, Type.CHUNK_REQUEST, 0, 7, join([hex(abcHash), u32(0), u32(0)]));
+sealed('no body', linkKey, 2n, Type.HEALTH_CHECK, 0, 8, new Uint8Array());
+sealed('the last fragment', linkKey, 0x0102030405060708n, Type.CHUNK_RESPONSE, Flag.RESPONSE, 9,
+  join([u32(5), u32(2), text('cde')]));
+
+const files = { 'messages.json': messages, 'malformed.json': malformed, 'auth.json': auth };
 for (const [name, vectors] of Object.entries(files)) {
   const path = new URL(name, import.meta.url);
   const lines = vectors.map((vector) => '  ' + JSON.stringify(vector)).join(',\n');
