@@ -33,6 +33,8 @@ namespace {
 const log::Logger kLog("worker");
 
 constexpr std::size_t kJobThreads = 4;
+/// A cache's index is waited for so long, and then made while the worker serves.
+constexpr std::chrono::milliseconds kCacheStartWait{400};
 /// With PORT=0 the UDP port that the kernel gives must be free on TCP too.
 constexpr int kPortAttempts = 16;
 
@@ -120,6 +122,7 @@ class Worker::Parts {
         cache.path = config_.cache_path.empty() ? data_ / "cache" : config_.cache_path;
         cache.max_bytes = config_.cache_size_bytes;
         cache.max_age = config_.lru_max_age;
+        cache.start_wait = kCacheStartWait;
         cache.policy = cache::policy_named(config_.cache_policy).value_or(cache.policy);
         disk_cache_ =
             cache::open_disk_cache(loop_, *jobs_, posix_file_system(), system_clock(), cache);
@@ -135,6 +138,8 @@ class Worker::Parts {
         chunks.max_chunk_bytes = config_.max_chunk_bytes;
         chunks.fetch_budget_bytes = config_.fetch_budget_bytes;
         chunks.upload_budget_bytes = config_.upload_budget_bytes;
+        chunks.prefetch_depth = config_.prefetch_depth;
+        chunks.prefetch_budget_bytes = config_.prefetch_budget_bytes;
         chunks_ = chunk::make_chunk_service(loop_, *jobs_, system_clock(), *disk_cache_,
                                             *metadata_cache_, objects(), chunks, metrics_);
         auto takedown =
@@ -303,7 +308,7 @@ class Worker::Parts {
     }
 
     ReportSources sources() const {
-        return {options_.id, options_.version, started_,   *disk_cache_, *store_,
+        return {options_.id, options_.version, started_,   *disk_cache_, *chunks_,      *store_,
                 *probe_,     *takedown_,       *endpoint_, fronts_,      journal_.get()};
     }
 

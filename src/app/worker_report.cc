@@ -23,7 +23,10 @@ HealthCheck check_store(const ReportSources& sources) {
 }
 
 HealthCheck check_cache(const cache::CacheStats& stats) {
-    if (!stats.bypassed) return {"cache", CheckStatus::kOk, http::human_size(stats.size_bytes)};
+    if (!stats.bypassed) {
+        const std::string loading = stats.loading ? "being indexed, so far " : "";
+        return {"cache", CheckStatus::kOk, loading + http::human_size(stats.size_bytes)};
+    }
     return {"cache", CheckStatus::kWarn, "bypassed: " + stats.bypass_reason};
 }
 
@@ -85,6 +88,31 @@ void fill_storage(http::WorkerStats& stats, const store::StoreStats& stored) {
                                      stored.egress->budget_bytes, stored.egress->limited};
 }
 
+void fill_cache(http::CacheReport& report, const ReportSources& sources) {
+    const cache::CacheStats cached = sources.disk_cache.stats();
+    report.hits = cached.hits;
+    report.misses = cached.misses;
+    report.insertions = cached.insertions;
+    report.rejections = cached.rejections;
+    report.foreseeable = cached.foreseeable;
+    report.evictions = cached.evictions;
+    report.corruptions = cached.corruptions;
+    report.size_bytes = cached.size_bytes;
+    report.max_bytes = cached.max_bytes;
+    report.chunks = cached.chunks;
+    report.bypassed = cached.bypassed;
+    const cache::CacheUses uses = sources.disk_cache.uses();
+    report.most_accessed = to_chunk_use(uses.most_accessed);
+    report.least_accessed = to_chunk_use(uses.least_accessed);
+    report.loading = cached.loading;
+    report.put_aside = cached.put_aside;
+    const chunk::ChunkServiceStats served = sources.chunks.stats();
+    report.prefetch.started = served.prefetches;
+    report.prefetch.useful = served.prefetch_useful;
+    report.prefetch.wasted = served.prefetch_wasted;
+    report.prefetch.held = sources.chunks.prefetches_held();
+}
+
 }  // namespace
 
 http::HealthReport make_health(const ReportSources& sources, TimePoint now) {
@@ -117,18 +145,7 @@ http::WorkerStats make_stats(const ReportSources& sources, TimePoint now) {
     stats.connections.active = endpoint.active;
     stats.connections.total = endpoint.total;
 
-    const cache::CacheStats cached = sources.disk_cache.stats();
-    stats.cache.hits = cached.hits;
-    stats.cache.misses = cached.misses;
-    stats.cache.insertions = cached.insertions;
-    stats.cache.rejections = cached.rejections;
-    stats.cache.foreseeable = cached.foreseeable;
-    stats.cache.evictions = cached.evictions;
-    stats.cache.size_bytes = cached.size_bytes;
-    stats.cache.max_bytes = cached.max_bytes;
-    stats.cache.chunks = cached.chunks;
-    stats.cache.most_accessed = to_chunk_use(cached.most_accessed);
-    stats.cache.least_accessed = to_chunk_use(cached.least_accessed);
+    fill_cache(stats.cache, sources);
 
     fill_storage(stats, sources.store.stats());
     if (sources.journal != nullptr) {

@@ -9,6 +9,7 @@
 #include "app/takedown.h"
 #include "base/time.h"
 #include "cache/disk_cache.h"
+#include "chunk/store_chunk_service.h"
 #include "http/worker_documents.h"
 #include "rtc/endpoint.h"
 #include "store/journal/journaled_store.h"
@@ -22,6 +23,7 @@ struct ReportSources {
     const std::string& version;
     TimePoint started;
     const cache::DiskCache& disk_cache;
+    const chunk::StoreChunkService& chunks;
     const store::ObjectStore& store;
     const StoreProbe& probe;
     const Takedown& takedown;

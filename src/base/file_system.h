@@ -31,6 +31,9 @@ class File {
     virtual Result<std::uint64_t> size() const = 0;
     /// Tells the kernel that this range is wanted soon. A hint: no error.
     virtual void will_need(std::uint64_t offset, std::uint64_t length) = 0;
+    /// Tells the kernel to forget what it has of this file in memory, so that the next read is one
+    /// of the disk. A hint: what was not written back yet stays.
+    virtual void drop_cached() {}
 };
 
 struct FileInfo {

@@ -97,6 +97,8 @@ class PosixFile final : public File {
                               POSIX_FADV_WILLNEED);
     }
 
+    void drop_cached() override { (void)::posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED); }
+
  private:
     const int descriptor_;
     const std::filesystem::path path_;

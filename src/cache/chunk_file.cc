@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "crypto/hash.h"
 
 namespace kollator::cache {
 namespace {
@@ -149,6 +150,33 @@ Result<std::optional<BufferSlice>> ChunkFile::read(std::uint32_t offset, std::ui
         }
     }
     return std::optional(BufferSlice{buffer, blocks.subspan(offset - start, length)});
+}
+
+bool ChunkFile::is_in_memory() const {
+    std::uint8_t byte = 0;
+    const auto count = file_->read_at_nowait(0, MutableByteSpan(&byte, 1));
+    return count && *count;
+}
+
+Status check_chunk_file(FileSystem& fs, const std::filesystem::path& path, const ChunkId& id,
+                        std::uint32_t chunk_bytes, bool by_name) {
+    constexpr std::uint32_t kWindowBytes = 16 * kBlockBytes;
+    const auto file = ChunkFile::open(fs, path, id, chunk_bytes);
+    if (!file) return file.error();
+    const bool was_in_memory = (*file)->is_in_memory();
+    (*file)->drop_cached();
+    crypto::Sha256 sum;
+    for (std::uint32_t offset = 0; offset < chunk_bytes; offset += kWindowBytes) {
+        const std::uint32_t length = std::min(kWindowBytes, chunk_bytes - offset);
+        const auto slice = (*file)->read(offset, length, ReadMode::kMayBlock);
+        if (!slice) return slice.error();
+        if (by_name) sum.update((*slice)->bytes);
+    }
+    if (!was_in_memory) (*file)->drop_cached();
+    if (by_name && sum.finish() != id.bytes()) {
+        return make_error(ErrorCode::kCorrupt, "the SHA-256 of " + path.string());
+    }
+    return {};
 }
 
 }  // namespace kollator::cache

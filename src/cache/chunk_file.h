@@ -75,6 +75,10 @@ class ChunkFile {
     Result<std::optional<BufferSlice>> read(std::uint32_t offset, std::uint32_t length,
                                             ReadMode mode) const;
 
+    /// Whether the kernel has its first block in memory.
+    bool is_in_memory() const;
+    void drop_cached() const { file_->drop_cached(); }
+
  private:
     ChunkFile(std::unique_ptr<File> file, std::uint32_t chunk_bytes,
               std::vector<std::uint64_t> sums)
@@ -84,6 +88,13 @@ class ChunkFile {
     const std::uint32_t chunk_bytes_;
     const std::vector<std::uint64_t> block_sums_;
 };
+
+/// Reads the whole file from the disk (what the kernel has of it in memory proves nothing of the
+/// disk), and checks its footer, every block, and with `by_name` that the SHA-256 of all is the
+/// name. Blocking: some ms for 5 MiB. kCorrupt, or what open_read and read_at give. What the kernel
+/// did not have before it does not keep.
+Status check_chunk_file(FileSystem& fs, const std::filesystem::path& path, const ChunkId& id,
+                        std::uint32_t chunk_bytes, bool by_name);
 
 /// XXH3-64; for the snapshot too.
 std::uint64_t checksum(ByteSpan bytes);

@@ -30,6 +30,9 @@ struct CacheOptions {
     /// How often the order is written when it changed, and the aged are dropped.
     Duration upkeep_interval = std::chrono::minutes(1);
     std::size_t max_open_files = 256;  ///< files kept open, beside reads under way
+    /// How long open_disk_cache() may wait until the folder is indexed; the rest is done while the
+    /// cache is in use.
+    Duration start_wait = std::chrono::minutes(1);
 };
 
 struct CacheEntry {
@@ -42,6 +45,11 @@ struct CacheUse {
     std::uint64_t hits = 0;
 };
 
+struct CacheUses {
+    std::optional<CacheUse> most_accessed;
+    std::optional<CacheUse> least_accessed;
+};
+
 struct CacheStats {
     std::uint64_t chunks = 0;
     std::uint64_t size_bytes = 0;
@@ -52,11 +60,13 @@ struct CacheStats {
     std::uint64_t foreseeable = 0;  ///< chunks of which the policy knows in which file they stand
     std::uint64_t rejections = 0;   ///< not taken in: what was there is worth more
     std::uint64_t evictions = 0;
-    std::uint64_t corruptions = 0;  ///< found by a read and dropped
-    std::optional<CacheUse> most_accessed;
-    std::optional<CacheUse> least_accessed;
-    /// The folder cannot be used: since the start (everything is a miss), or for now (several
-    /// writes failed one after the other; what is there is served, inserts are refused).
+    std::uint64_t corruptions = 0;  ///< found by a read or by verify(), and dropped
+    std::uint64_t put_aside = 0;    ///< files that are no chunk's, at the start
+    /// The folder is still being indexed: what is not yet is a miss, inserts are refused.
+    bool loading = false;
+    /// The folder cannot be used: since the start (everything is a miss; tried again at each
+    /// upkeep), or for now (several writes failed one after the other, or the disk is full; what is
+    /// there is served, inserts are refused).
     bool bypassed = false;
     std::string bypass_reason;
 };
@@ -127,13 +137,24 @@ class DiskCache {
     virtual std::vector<CacheEntry> list(const ChunkId& after, std::size_t limit) const = 0;
 
     virtual CacheStats stats() const = 0;
+    /// Looks at every chunk: 20 ms for a million.
+    virtual CacheUses uses() const = 0;
+
+    /// Reads a chunk from the disk and checks it whole, its SHA-256 against its name (but where
+    /// what is kept may be replaced under its name). Counts as no use. kCorrupt: it was damaged,
+    /// and has been dropped; kNotFound: it is not cached; kLimit: out of descriptors.
+    virtual void verify(const ChunkId& id, OnDone on_done) = 0;
+
+    /// Runs `on_ready` once the folder is indexed, or cannot be.
+    virtual void when_loaded(std::function<void()> on_ready) = 0;
 
     /// Writes the order snapshot, waits for writes under way. Called once, before destruction.
     virtual void close(OnDone on_done) = 0;
 };
 
-/// Scans the folder (blocking: at start-up, before the loop runs). A folder that cannot be used
-/// gives a cache in bypass, not an error. `loop`, `jobs`, `fs` and `clock` outlive the cache.
+/// Scans the folder in a job, and waits for it for start_wait at most: at start-up, before the loop
+/// runs. A folder that cannot be used gives a cache in bypass, not an error. `loop`, `jobs`, `fs`
+/// and `clock` outlive the cache; `jobs` goes after it.
 std::unique_ptr<DiskCache> open_disk_cache(EventLoop& loop, JobPool& jobs, FileSystem& fs,
                                            const Clock& clock, CacheOptions options);
 

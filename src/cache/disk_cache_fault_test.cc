@@ -55,7 +55,12 @@ TEST_F(DiskCacheFaultTest, NeverTrustsForeignFiles) {
     open();
     EXPECT_EQ(cache_->stats().chunks, 1U);
     EXPECT_TRUE(reads_whole(chunk));
-    EXPECT_TRUE(std::filesystem::exists(root / prefix / "notes.txt"));
+    EXPECT_FALSE(std::filesystem::exists(root / prefix / "notes.txt"));
+    EXPECT_TRUE(std::filesystem::exists(root / kAsideFolder / "notes.txt"));
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(root / kAsideFolder), {}), 3);
+    EXPECT_EQ(cache_->stats().put_aside, 3U);
+    open();
+    EXPECT_EQ(cache_->stats().put_aside, 0U) << "once";
     EXPECT_EQ(std::distance(std::filesystem::directory_iterator(root / name.substr(0, 2)), {}), 1);
 }
 

@@ -1,12 +1,11 @@
 #include "cache/folder_cache.h"
 
 #include <algorithm>
-#include <tuple>
-#include <unordered_map>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "cache/folder.h"
+#include "cache/folder_load.h"
 #include "cache/snapshot.h"
 
 namespace kollator::cache {
@@ -20,7 +19,6 @@ constexpr std::uint64_t kMaxInsertingBytes = 64U << 20;
 /// So many writes that fail one after the other stop inserts for a while.
 constexpr unsigned kMaxWriteFailures = 4;
 constexpr std::chrono::seconds kWritePause{30};
-constexpr std::uint64_t kRestoredUses = 15;
 
 }  // namespace
 
@@ -34,96 +32,6 @@ FolderCache::FolderCache(EventLoop& loop, JobPool& jobs, FileSystem& fs, const C
       index_(options_.max_bytes, options_.policy),
       strand_(loop, jobs),
       upkeep_timer_(loop) {}
-
-FolderCache::~FolderCache() = default;
-
-// --- start -------------------------------------------------------------------------------------
-
-void FolderCache::load() {
-    const TimePoint start = loop_.now();
-    if (auto status = load_folder(); !status) {
-        bypass(status.error().detail);
-        return;
-    }
-    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now() - start);
-    kLog.info("event=opened path=\"{}\" chunks={} size_bytes={} max_bytes={} took_ms={}",
-              options_.path.string(), index_.count(), index_.used_bytes(), index_.max_bytes(),
-              took.count());
-    upkeep_timer_.start_after(options_.upkeep_interval, [this] { upkeep(); });
-}
-
-Status FolderCache::load_folder() {
-    if (auto status = prepare_folder(fs_, options_.path); !status) return status;
-    auto scan = scan_folder(fs_, options_.path);
-    if (!scan) return scan.error();
-    if (scan->foreign_files + scan->dropped_files > 0) {
-        kLog.warn("event=scanned foreign_files={} wrong_size_dropped={}", scan->foreign_files,
-                  scan->dropped_files);
-    }
-    std::unordered_map<ChunkId, std::pair<std::size_t, SnapshotItem>, KeyedHash> known;
-    for (const SnapshotItem& item : load_snapshot()) {
-        const std::size_t place = known.size();
-        known.try_emplace(item.id, place, item);
-    }
-    const bool trusted = !options_.replaceable || take_clean_mark(fs_, options_.path);
-    struct Loaded {
-        std::size_t place;  // in the snapshot; those that it does not know go by their times
-        IndexItem item;
-    };
-    std::vector<Loaded> loaded;
-    loaded.reserve(scan->chunks.size());
-    const std::int64_t now_ns = wall_ns();
-    for (const FoundChunk& found : scan->chunks) {
-        IndexItem item{found.id, found.size_bytes, file_bytes_of(found.size_bytes), 0,
-                       std::min(found.last_used_ns, now_ns)};
-        std::size_t place = known.size();
-        if (const auto at = known.find(found.id); at != known.end()) {
-            place = at->second.first;
-            item.hits = at->second.second.hits;
-            item.last_used_ns = std::min(at->second.second.last_used_ns, now_ns);
-        }
-        loaded.push_back({place, item});
-    }
-    std::sort(loaded.begin(), loaded.end(), [](const Loaded& a, const Loaded& b) {
-        return std::tie(a.item.last_used_ns, a.place, a.item.id) <
-               std::tie(b.item.last_used_ns, b.place, b.item.id);
-    });
-    // Oldest first: where max_bytes has become smaller, the oldest go.
-    std::vector<IndexItem> evicted;
-    for (const Loaded& one : loaded) {
-        // What was popular before the restart is so after it; a few requests tell that.
-        for (std::uint64_t use = 0; use < std::min(one.item.hits, kRestoredUses); ++use) {
-            index_.requested(one.item.id, clock_.now());
-        }
-        if (trusted && !aged(one.item) &&
-            index_.reserve(one.item.charged_bytes, std::nullopt, evicted) == Reservation::kHeld) {
-            index_.commit(one.item);
-        } else {
-            evicted.push_back(one.item);
-        }
-    }
-    counters_.evictions += evicted.size();
-    note_removed(unlink_files(fs_, options_.path, evicted));
-    return {};
-}
-
-std::vector<SnapshotItem> FolderCache::load_snapshot() {
-    const auto bytes = read_file(fs_, options_.path / kSnapshotName, kMaxSnapshotBytes);
-    if (!bytes) return {};
-    auto items = decode_snapshot(*bytes);
-    if (!items) {
-        kLog.warn("event=snapshot-damaged action=order-by-file-times");
-        return {};
-    }
-    return std::move(*items);
-}
-
-void FolderCache::bypass(const std::string& reason) {
-    kLog.error("event=bypassed path=\"{}\" reason=\"{}\"", options_.path.string(), reason);
-    bypassed_ = true;
-    bypass_reason_ = reason;
-    (void)index_.clear();
-}
 
 // --- look-ups ----------------------------------------------------------------------------------
 
@@ -181,16 +89,22 @@ CacheStats FolderCache::stats() const {
     stats.size_bytes = index_.used_bytes();
     stats.max_bytes = index_.max_bytes();
     stats.foreseeable = index_.foreseeable();
-    stats.bypassed = bypassed_ || clock_.now() < paused_until_;
+    stats.loading = load_ != nullptr;
+    stats.bypassed = bypassed_ || disk_full_ || clock_.now() < paused_until_;
     if (stats.bypassed) stats.bypass_reason = bypass_reason_;
+    return stats;
+}
+
+CacheUses FolderCache::uses() const {
+    CacheUses uses;
     index_.for_each([&](const IndexItem& item) {
         const CacheUse use{item.id, item.hits};
-        if (!stats.most_accessed || use.hits > stats.most_accessed->hits) stats.most_accessed = use;
-        if (!stats.least_accessed || use.hits < stats.least_accessed->hits) {
-            stats.least_accessed = use;
+        if (!uses.most_accessed || use.hits > uses.most_accessed->hits) uses.most_accessed = use;
+        if (!uses.least_accessed || use.hits < uses.least_accessed->hits) {
+            uses.least_accessed = use;
         }
     });
-    return stats;
+    return uses;
 }
 
 // --- inserts -----------------------------------------------------------------------------------
@@ -204,6 +118,7 @@ std::optional<Error> FolderCache::refusal_of(std::size_t size_bytes) const {
         return make_error(ErrorCode::kUnavailable,
                           closed_ ? "the cache is closed" : "the cache is bypassed");
     }
+    if (load_) return make_error(ErrorCode::kUnavailable, "the cache is being indexed");
     if (inserting_bytes_ > 0 && inserting_bytes_ + size_bytes > kMaxInsertingBytes) {
         return make_error(ErrorCode::kLimit, "too many inserts wait for the disk");
     }
@@ -301,10 +216,12 @@ bool FolderCache::make_more_room(const ChunkId& id, Insert& insert) {
 }
 
 void FolderCache::note_write(const Status& status) {
-    if (status || status.error().code == ErrorCode::kLimit) {
+    disk_full_ = !status && status.error().code == ErrorCode::kLimit;
+    if (status) {
         write_failures_ = 0;
         return;
     }
+    if (disk_full_) bypass_reason_ = status.error().detail;
     if (++write_failures_ < kMaxWriteFailures) return;
     write_failures_ = 0;
     paused_until_ = clock_.now() + kWritePause;
@@ -319,6 +236,7 @@ void FolderCache::remove(const ChunkId& id) {
     if (const auto under_way = inserts_.find(id); under_way != inserts_.end()) {
         under_way->second.unwanted = true;
     }
+    if (load_) load_->removed.insert(id);
     if (index_.find(id) != nullptr) drop(id);
 }
 
@@ -385,6 +303,7 @@ void FolderCache::note_removed(const Removed& removed) {
 void FolderCache::clear(std::function<void(std::size_t dropped)> on_done) {
     KOLLATOR_CHECK(loop_.in_loop_thread());
     auto items = index_.clear();
+    if (load_) load_->cleared = true;
     forget_files(items);
     const std::size_t dropped = items.size();
     kLog.info("event=cleared chunks={}", dropped);
@@ -396,6 +315,10 @@ void FolderCache::clear(std::function<void(std::size_t dropped)> on_done) {
 // --- upkeep ------------------------------------------------------------------------------------
 
 void FolderCache::upkeep() {
+    upkeep_timer_.start_after(options_.upkeep_interval, [this] { upkeep(); });
+    if (load_) return;
+    if (bypassed_) return start_load(Duration::zero());
+    disk_full_ = false;  // the next write tells
     if (options_.max_age > Duration::zero()) {
         auto aged_items = index_.expire(wall_ns() - options_.max_age.count());
         counters_.evictions += aged_items.size();
@@ -403,7 +326,6 @@ void FolderCache::upkeep() {
         if (!aged_items.empty()) unlink(std::move(aged_items), nullptr);
     }
     if (order_changed_) write_order(nullptr);
-    upkeep_timer_.start_after(options_.upkeep_interval, [this] { upkeep(); });
 }
 
 void FolderCache::write_order(OnDone on_done) {
@@ -428,7 +350,8 @@ void FolderCache::close(OnDone on_done) {
     KOLLATOR_CHECK(loop_.in_loop_thread() && !closed_);
     closed_ = true;
     upkeep_timer_.cancel();
-    if (bypassed_) return answer(std::move(on_done), {});
+    // What is not indexed yet has no order to write; the one that is there stays.
+    if (bypassed_ || load_) return answer(std::move(on_done), {});
     // Behind all writes under way: an insert that has to make room again is not waited for.
     if (!options_.replaceable) return write_order(std::move(on_done));
     write_order(nullptr);

@@ -38,7 +38,7 @@ class FolderCache final : public DiskCache {
                 CacheOptions options);
     ~FolderCache() override;
 
-    /// Blocking; once, before anything else.
+    /// Waits for options.start_wait at most; once, before anything else.
     void load();
 
     std::optional<std::uint32_t> size_of(const ChunkId& id) const override;
@@ -55,6 +55,9 @@ class FolderCache final : public DiskCache {
     void clear(std::function<void(std::size_t dropped)> on_done) override;
     std::vector<CacheEntry> list(const ChunkId& after, std::size_t limit) const override;
     CacheStats stats() const override;
+    CacheUses uses() const override;
+    void verify(const ChunkId& id, OnDone on_done) override;
+    void when_loaded(std::function<void()> on_ready) override;
     void close(OnDone on_done) override;
 
  private:
@@ -78,8 +81,21 @@ class FolderCache final : public DiskCache {
         Removed removed;
     };
 
-    Status load_folder();
-    std::vector<struct SnapshotItem> load_snapshot();
+    /// What a folder holds, in order: what the job that indexes it gives.
+    struct LoadedFolder {
+        Status status;
+        std::vector<IndexItem> items;  // least recently used first
+        std::size_t put_aside = 0;
+        bool trusted = true;
+    };
+    struct Load;
+
+    static LoadedFolder read_folder(FileSystem& fs, const CacheOptions& options,
+                                    std::int64_t now_ns);
+    void start_load(Duration wait);
+    void on_loaded(LoadedFolder loaded);
+    void take_in_some(std::size_t count);
+    void end_load();
     void bypass(const std::string& reason);
     std::optional<Error> refusal_of(std::size_t size_bytes) const;
     bool aged(const IndexItem& item) const;
@@ -120,6 +136,8 @@ class FolderCache final : public DiskCache {
     Timer upkeep_timer_;
 
     // state
+    std::unique_ptr<Load> load_;  // null: indexed, or bypassed
+    std::vector<std::function<void()>> waiting_for_load_;
     Inserts inserts_;
     std::uint64_t inserting_bytes_ = 0;
     std::uint64_t temporary_number_ = 0;
@@ -129,6 +147,7 @@ class FolderCache final : public DiskCache {
     bool closed_ = false;
     bool bypassed_ = false;
     std::string bypass_reason_;
+    bool disk_full_ = false;       // by the last write
     unsigned write_failures_ = 0;  // one after the other
     TimePoint paused_until_{};
     CacheStats counters_;

@@ -34,6 +34,7 @@ class BlobReader final : public Reader, private FetchReader {
 
     void fetch_changed() override { wake(); }
     bool has_bytes() const override { return has_bytes_; }
+    bool may_come_back() const override { return finished() && end_ - range_.offset < total_; }
 
     void join_fetch();
     void leave_fetch();

@@ -1,22 +1,26 @@
 #include "chunk/chunk_lists.h"
 
-#include <vector>
-
 #include "crypto/metainfo.h"
 
 namespace kollator::chunk {
 namespace {
 
-/// In a job: parsing takes milliseconds.
-std::vector<ChunkId> chunks_of(const BufferSlice& metadata) {
+struct ChunkList {
     std::vector<ChunkId> chunks;
+    std::uint32_t chunk_bytes = 0;
+};
+
+/// In a job: parsing takes milliseconds.
+ChunkList chunks_of(const BufferSlice& metadata) {
+    ChunkList list;
     const auto info = crypto::parse_metainfo(metadata.bytes, metadata.bytes.size());
-    if (!info) return chunks;
-    chunks.reserve(info->chunk_count());
+    if (!info) return list;
+    list.chunk_bytes = info->chunk_size_bytes;
+    list.chunks.reserve(info->chunk_count());
     for (std::size_t index = 0; index < info->chunk_count(); ++index) {
-        chunks.push_back(info->chunk(index));
+        list.chunks.push_back(info->chunk(index));
     }
-    return chunks;
+    return list;
 }
 
 }  // namespace
@@ -41,10 +45,10 @@ void ChunkLists::on_bytes(const MetadataId& id, const Result<BufferSlice>& bytes
     }
     jobs_.run(
         loop_, [slice = *bytes] { return chunks_of(slice); },
-        [this, alive = std::weak_ptr(alive_), id](const std::vector<ChunkId>& chunks) {
+        [this, alive = std::weak_ptr(alive_), id](const ChunkList& list) {
             if (alive.expired()) return;
             reading_.erase(id);
-            chunk_cache_.learn_file(chunks);
+            if (!list.chunks.empty()) on_file_(list.chunks, list.chunk_bytes);
         });
 }
 

@@ -43,7 +43,8 @@ Fetcher::Fetcher(EventLoop& loop, JobPool& jobs, const Clock& clock, store::Obje
       hidden_(hidden),
       tally_(tally),
       options_(options),
-      retry_timer_(loop) {}
+      retry_timer_(loop),
+      linger_timer_(loop) {}
 
 Fetcher::~Fetcher() {
     for (auto& [key, fetch] : fetches_) fetch->transfer.reset();
@@ -60,10 +61,12 @@ Result<FetchPtr> Fetcher::join(const store::ObjectKey& key, const std::shared_pt
     }
     const auto found = fetches_.find(key);
     if (found != fetches_.end()) {
+        const FetchPtr fetch = found->second;
         tally_.shared_fetches.add();
-        found->second->readers.insert(&reader);
+        fetch->readers.insert(&reader);
         ++readers_;
-        return found->second;
+        if (fetch->state == FetchState::kVerified && !reader.ahead()) offer(fetch);
+        return fetch;
     }
     if (missing_.contains(key, clock_.now())) {
         return make_error(ErrorCode::kNotFound, key.path() + " was not there a moment ago");
@@ -79,6 +82,7 @@ Result<FetchPtr> Fetcher::join(const store::ObjectKey& key, const std::shared_pt
     fetches_.emplace(key, fetch);
     queue_.push_back(fetch);
     pump();
+    if (ahead_ != nullptr && !reader.ahead()) ahead_->request_began();
     return fetch;
 }
 
@@ -86,19 +90,74 @@ void Fetcher::leave(const FetchPtr& fetch, FetchReader& reader) {
     KOLLATOR_CHECK(fetch->readers.erase(&reader) == 1);
     --readers_;
     if (!fetch->readers.empty()) return;
+    if (reader.may_come_back()) linger(fetch);
+    if (!fetch->lingers) end_unread(fetch, reader.ahead());
+}
+
+void Fetcher::end_unread(const FetchPtr& fetch, bool was_ahead) {
+    const bool begun_only = was_ahead || fetch->available <= fetch->total / 2;
     if (fetch->state == FetchState::kQueued) {
         std::erase(queue_, fetch);
         forget(*fetch);
-    } else if (fetch->state == FetchState::kFetching && fetch->available <= fetch->total / 2) {
+    } else if (fetch->state == FetchState::kFetching && begun_only) {
         fetch->transfer.reset();
         end_active(*fetch);
         forget(*fetch);
         tally_.cancelled_fetches.add();
         kLog.debug("event=fetch-cancelled key={}", fetch->key.path());
         pump();
-    } else if (fetch->unkept) {
+    } else if (fetch->unkept || (fetch->state == FetchState::kVerified && !fetch->offered)) {
+        fetch->buffer.reset();
         forget(*fetch);
     }
+}
+
+// --- fetches that are likely to be read again soon ---------------------------------------------
+
+void Fetcher::linger(const FetchPtr& fetch) {
+    const bool goes_on = fetch->state == FetchState::kFetching ||
+                         fetch->state == FetchState::kVerifying || fetch->unkept;
+    if (!goes_on) return;
+    (void)stop_lingering(fetch);
+    fetch->lingers = true;
+    fetch->lingers_until =
+        clock_.now() + std::chrono::duration_cast<TimePoint::duration>(options_.linger_time);
+    lingering_.push_back(fetch);
+    std::size_t bytes = 0;
+    for (const FetchPtr& one : lingering_)
+        bytes += one->total > 0 ? one->total : one->kind->max_bytes();
+    while (bytes > options_.linger_bytes && !lingering_.empty()) {
+        const FetchPtr oldest = lingering_.front();
+        bytes -= oldest->total > 0 ? oldest->total : oldest->kind->max_bytes();
+        (void)drop_lingering();
+    }
+    if (!lingering_.empty() && !linger_timer_.active()) {
+        linger_timer_.start_after(options_.linger_time, [this] { drop_overdue(); });
+    }
+}
+
+bool Fetcher::stop_lingering(const FetchPtr& fetch) {
+    if (!fetch->lingers) return false;
+    fetch->lingers = false;
+    std::erase(lingering_, fetch);
+    return true;
+}
+
+/// The one that was left first. False where there is none.
+bool Fetcher::drop_lingering() {
+    if (lingering_.empty()) return false;
+    const FetchPtr fetch = lingering_.front();
+    (void)stop_lingering(fetch);
+    if (fetch->readers.empty()) end_unread(fetch, false);
+    return true;
+}
+
+void Fetcher::drop_overdue() {
+    while (!lingering_.empty() && lingering_.front()->lingers_until <= clock_.now()) {
+        (void)drop_lingering();
+    }
+    if (lingering_.empty()) return;
+    linger_timer_.start_after(options_.linger_time, [this] { drop_overdue(); });
 }
 
 void Fetcher::notify(const Fetch& fetch) {
@@ -112,7 +171,21 @@ bool Fetcher::has_room_for(const BlobKind& kind) const {
     return used == 0 || used + kind.max_bytes() <= budget_.limit_bytes();
 }
 
+bool Fetcher::has_spare_room(const BlobKind& kind) const {
+    const std::size_t used = budget_.used_bytes() + expected_bytes_;
+    return queue_.empty() && used + kind.max_bytes() <= budget_.limit_bytes() / 4 * 3;
+}
+
+/// What nobody waits for goes first.
+void Fetcher::make_room() {
+    while (!queue_.empty() && !has_room_for(*queue_.front()->kind)) {
+        if (drop_lingering()) continue;
+        if (ahead_ == nullptr || !ahead_->give_way()) return;
+    }
+}
+
 void Fetcher::pump() {
+    make_room();
     while (!queue_.empty() && has_room_for(*queue_.front()->kind)) {
         const FetchPtr fetch = queue_.front();
         queue_.pop_front();
@@ -284,12 +357,22 @@ void Fetcher::on_verified(const FetchPtr& fetch) {
     fetch->state = FetchState::kVerified;
     if (!store_.pending_size(fetch->key)) stored_.note(fetch->key, fetch->total);
     missing_.forget(fetch->key);
+    const bool only_ahead =
+        !fetch->readers.empty() && std::all_of(fetch->readers.begin(), fetch->readers.end(),
+                                               [](const FetchReader* one) { return one->ahead(); });
+    if (!only_ahead) offer(fetch);
+    notify(*fetch);
+    pump();
+}
+
+/// To the cache, once.
+void Fetcher::offer(const FetchPtr& fetch) {
+    if (fetch->offered) return;
+    fetch->offered = true;
     fetch->kind->keep(fetch->key, fetch->buffer,
                       [this, alive = std::weak_ptr(alive_), fetch](const Status& status) {
                           if (!alive.expired()) on_kept(fetch, status);
                       });
-    notify(*fetch);
-    pump();
 }
 
 void Fetcher::on_kept(const FetchPtr& fetch, const Status& status) {
@@ -300,7 +383,7 @@ void Fetcher::on_kept(const FetchPtr& fetch, const Status& status) {
         fetch->buffer.reset();
         forget(*fetch);
         notify(*fetch);
-    } else if (fetch->readers.empty()) {
+    } else if (fetch->readers.empty() && !fetch->lingers) {
         forget(*fetch);
     } else {
         fetch->unkept = true;  // its readers, and those who join them, have the buffer
@@ -346,6 +429,8 @@ void Fetcher::end_hidden() {
 }
 
 void Fetcher::forget(const Fetch& fetch) {
+    if (fetch.lingers)
+        std::erase_if(lingering_, [&](const FetchPtr& one) { return &*one == &fetch; });
     const auto found = fetches_.find(fetch.key);
     if (found != fetches_.end() && found->second.get() == &fetch) fetches_.erase(found);
 }

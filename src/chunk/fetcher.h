@@ -27,6 +27,21 @@ class FetchReader {
     virtual void fetch_changed() = 0;
     /// Whether bytes of this fetch have been given out already.
     virtual bool has_bytes() const = 0;
+    /// Nobody asked for it yet: what only such readers read is not kept, and ends with them.
+    virtual bool ahead() const { return false; }
+    /// Asked when it leaves: it had what it asked for, which was a part of the whole, so that the
+    /// rest is likely to be asked for.
+    virtual bool may_come_back() const { return false; }
+};
+
+/// Who fetches ahead of requests, and gives way to them. Called from within the fetcher's calls.
+class GivesWay {
+ public:
+    virtual ~GivesWay() = default;
+    /// A request waits for memory. False where there is nothing left to give up.
+    virtual bool give_way() = 0;
+    /// A request's own fetch began.
+    virtual void request_began() = 0;
 };
 
 //                     a reader came
@@ -76,7 +91,10 @@ struct Fetch {
     TimePoint queued_until{};
     bool expected = false;  // its buffer is not there yet, but counted in expected_bytes_
     unsigned mismatches = 0;
-    bool unkept = false;  // verified, and the cache would not take it
+    bool offered = false;  // to the cache
+    bool unkept = false;   // verified, and the cache would not take it
+    bool lingers = false;  // is in lingering_
+    TimePoint lingers_until{};
 };
 using FetchPtr = std::shared_ptr<Fetch>;
 
@@ -95,7 +113,8 @@ class Fetcher {
     Result<FetchPtr> join(const store::ObjectKey& key, const std::shared_ptr<BlobKind>& kind,
                           FetchReader& reader);
     /// A fetch that nobody reads any more is finished where over half of it is there, else
-    /// cancelled.
+    /// cancelled. One of which only a part was read goes on, and stays for some seconds where the
+    /// cache does not take it, bounded by ChunkServiceOptions::linger_bytes.
     void leave(const FetchPtr& fetch, FetchReader& reader);
 
     /// Bytes that came another way (an upload) and are verified: kept, and until then read as if
@@ -109,6 +128,13 @@ class Fetcher {
 
     std::size_t count() const { return fetches_.size(); }
 
+    bool is_fetching(const store::ObjectKey& key) const { return fetches_.contains(key); }
+    /// Whether a fetch that can wait may begin: nothing that cannot waits, and a quarter of the
+    /// memory stays free.
+    bool has_spare_room(const BlobKind& kind) const;
+    /// Null: nobody. It outlives the fetcher or is taken back.
+    void set_gives_way(GivesWay* ahead) { ahead_ = ahead; }
+
  private:
     struct Verdict {
         bool matches = false;
@@ -117,6 +143,13 @@ class Fetcher {
     };
 
     void pump();
+    void make_room();
+    void offer(const FetchPtr& fetch);
+    void end_unread(const FetchPtr& fetch, bool was_ahead);
+    void linger(const FetchPtr& fetch);
+    bool stop_lingering(const FetchPtr& fetch);
+    bool drop_lingering();
+    void drop_overdue();
     bool has_room_for(const BlobKind& kind) const;
     void start(const FetchPtr& fetch);
     void on_progress(const FetchPtr& fetch, const SharedBuffer& buffer, std::size_t available,
@@ -148,13 +181,16 @@ class Fetcher {
     const HiddenNames& hidden_;
     Tally& tally_;
     const ChunkServiceOptions& options_;
+    GivesWay* ahead_ = nullptr;
 
     // owned
     Timer retry_timer_;
+    Timer linger_timer_;
 
     // state
     std::map<store::ObjectKey, FetchPtr> fetches_;
     std::deque<FetchPtr> queue_;
+    std::deque<FetchPtr> lingering_;  // the one that was left first is the first
     std::size_t expected_bytes_ = 0;  // of those that fetch and have no buffer yet, at the most
     std::size_t readers_ = 0;
     const std::shared_ptr<int> alive_ = std::make_shared<int>(0);

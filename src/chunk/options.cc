@@ -24,7 +24,13 @@ Tally::Tally(MetricsRegistry& metrics)
       served_bytes(metrics, "kollator_chunk_served_bytes_total", "Bytes given to readers"),
       denied(metrics, "kollator_chunk_denied_total", "Reads and stores refused by the denylist"),
       purged(metrics, "kollator_chunk_purged_total",
-             "Cached chunks and metadata dropped because of the denylist") {}
+             "Cached chunks and metadata dropped because of the denylist"),
+      prefetches(metrics, "kollator_prefetch_started_total",
+                 "Chunks fetched ahead of a reader's request"),
+      prefetch_useful(metrics, "kollator_prefetch_useful_total",
+                      "Chunks fetched ahead that were asked for"),
+      prefetch_wasted(metrics, "kollator_prefetch_wasted_total",
+                      "Chunks fetched ahead that failed or were let go unread") {}
 
 ChunkServiceStats Tally::stats() const {
     ChunkServiceStats stats;
@@ -43,6 +49,9 @@ ChunkServiceStats Tally::stats() const {
     stats.served_bytes = served_bytes.value();
     stats.denied = denied.value();
     stats.purged = purged.value();
+    stats.prefetches = prefetches.value();
+    stats.prefetch_useful = prefetch_useful.value();
+    stats.prefetch_wasted = prefetch_wasted.value();
     return stats;
 }
 

@@ -19,6 +19,15 @@ struct ChunkServiceOptions {
     /// Chunks on their way from clients to the object store.
     std::size_t upload_budget_bytes = 128U << 20;
 
+    /// Chunks ahead of a reader that goes through a file in order, at most; 0: none.
+    std::size_t prefetch_depth = 8;
+    /// Chunks on their way or held for such readers, a part of the fetch budget: 12 of 5 MiB.
+    std::uint64_t prefetch_budget_bytes = 64U << 20;
+    /// Chunks of which somebody read a part and that the cache did not take: held for so long, and
+    /// six of 5 MiB.
+    std::size_t linger_bytes = 32U << 20;
+    Duration linger_time = std::chrono::seconds(5);
+
     std::size_t max_fetches = 1024;        ///< under way and waiting for the budget
     std::size_t max_fetch_readers = 4096;  ///< readers of all fetches together
     Duration fetch_queue_timeout = std::chrono::seconds(10);  ///< waiting for the budget: kLimit
@@ -48,10 +57,13 @@ struct ChunkServiceStats {
     std::uint64_t refused_uploads = 0;  ///< bytes of clients that did not match their name
     std::uint64_t uploads = 0;
     std::uint64_t uploaded_bytes = 0;
-    std::uint64_t already_there = 0;  ///< stores answered without an upload
-    std::uint64_t served_bytes = 0;   ///< given out by readers
-    std::uint64_t denied = 0;         ///< reads and stores refused by the denylist
-    std::uint64_t purged = 0;         ///< cached chunks and metadata dropped because of it
+    std::uint64_t already_there = 0;    ///< stores answered without an upload
+    std::uint64_t served_bytes = 0;     ///< given out by readers
+    std::uint64_t denied = 0;           ///< reads and stores refused by the denylist
+    std::uint64_t purged = 0;           ///< cached chunks and metadata dropped because of it
+    std::uint64_t prefetches = 0;       ///< begun ahead of any request
+    std::uint64_t prefetch_useful = 0;  ///< of these, asked for
+    std::uint64_t prefetch_wasted = 0;  ///< of these, failed or let go before anybody asked
 };
 
 /// The same counts as metrics and as numbers. Loop thread only.
@@ -76,7 +88,7 @@ class Tally {
 
     Count hits, misses, fetches, shared_fetches, fetched_bytes, cancelled_fetches, healed_reads,
         verify_failures, refused_uploads, uploads, uploaded_bytes, already_there, served_bytes,
-        denied, purged;
+        denied, purged, prefetches, prefetch_useful, prefetch_wasted;
 
     ChunkServiceStats stats() const;
 };

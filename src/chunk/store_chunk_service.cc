@@ -59,6 +59,7 @@ StoreChunkService::StoreChunkService(EventLoop& loop, JobPool& jobs, const Clock
                                              DeletionOptions())),
       fetcher_(loop, jobs, clock, store, fetch_budget_, stored_, missing_, hidden_, tally_,
                options_),
+      prefetcher_(loop, clock, fetcher_, store, disk_cache, chunks_, tally_, options_),
       uploader_(loop, jobs, store, fetcher_, stored_, missing_, hidden_, tally_, options_,
                 [this](const store::ObjectKey& key, Deletions::OnFree go_on) {
                     deletions_->before_store(key, std::move(go_on));
@@ -66,15 +67,21 @@ StoreChunkService::StoreChunkService(EventLoop& loop, JobPool& jobs, const Clock
       stat_lookup_(loop, clock, disk_cache, store, stored_, missing_, hidden_, options_),
       store_lists_(loop, store, stored_, hidden_, options_),
       summaries_(loop, jobs, metadata_cache),
-      chunk_lists_(loop, jobs, metadata_cache, disk_cache) {}
+      chunk_lists_(loop, jobs, metadata_cache,
+                   [this](const std::vector<ChunkId>& chunks, std::uint32_t chunk_bytes) {
+                       cache_.learn_file(chunks);
+                       prefetcher_.learn_file(chunks, chunk_bytes);
+                   }) {}
 
 StoreChunkService::~StoreChunkService() = default;
 
 std::unique_ptr<Reader> StoreChunkService::open(const ChunkId& id, std::uint32_t offset,
                                                 std::uint32_t length, OnReady on_ready) {
-    return std::make_unique<BlobReader>(loop_, fetcher_, alive_, tally_, chunks_,
-                                        store::ObjectKey(id), BlobReader::Range{offset, length},
-                                        std::move(on_ready));
+    auto reader =
+        std::make_unique<BlobReader>(loop_, fetcher_, alive_, tally_, chunks_, store::ObjectKey(id),
+                                     BlobReader::Range{offset, length}, std::move(on_ready));
+    prefetcher_.opened(id);
+    return reader;
 }
 
 std::unique_ptr<Reader> StoreChunkService::open(const MetadataId& id, std::uint32_t offset,
@@ -219,8 +226,14 @@ void StoreChunkService::set_denylist(DenylistPtr list) {
     fetcher_.end_hidden();
     uploader_.end_denied();
     ++purge_round_;
-    purge_cache(store::ObjectKind::kChunk, ChunkId(), purge_round_);
-    purge_cache(store::ObjectKind::kTorrent, ChunkId(), purge_round_);
+    for (const auto kind : {store::ObjectKind::kChunk, store::ObjectKind::kTorrent}) {
+        purge_cache(kind, ChunkId(), purge_round_);
+        cache::DiskCache& cache = kind == store::ObjectKind::kChunk ? cache_ : metadata_cache_;
+        if (!cache.stats().loading) continue;
+        cache.when_loaded([this, alive = std::weak_ptr(alive_), kind, round = purge_round_] {
+            if (!alive.expired()) purge_cache(kind, ChunkId(), round);
+        });
+    }
 }
 
 /// A page at a turn of the loop; a later list begins anew.

@@ -9,6 +9,7 @@
 #include "chunk/fetcher.h"
 #include "chunk/hidden_names.h"
 #include "chunk/options.h"
+#include "chunk/prefetcher.h"
 #include "chunk/stat_lookup.h"
 #include "chunk/store_lists.h"
 #include "chunk/torrent_list.h"
@@ -20,8 +21,8 @@
 namespace kollator::chunk {
 
 /// The ChunkService over a disk cache and an object store. Its parts: Fetcher (one fetch for all),
-/// BlobReader (a request's window), Uploader (the way in), StatLookup and StoreLists (who has
-/// what), Deletions (the way out).
+/// BlobReader (a request's window), Prefetcher (what readers will ask for next), Uploader (the way
+/// in), StatLookup and StoreLists (who has what), Deletions (the way out).
 class StoreChunkService final : public ChunkService {
  public:
     StoreChunkService(EventLoop& loop, JobPool& jobs, const Clock& clock,
@@ -36,8 +37,12 @@ class StoreChunkService final : public ChunkService {
                                  OnReady on_ready) override;
     void reader_at(std::uint64_t reader, const ChunkId& id) override {
         cache_.reader_at(reader, id);
+        prefetcher_.reader_at(reader, id);
     }
-    void reader_left(std::uint64_t reader) override { cache_.reader_left(reader); }
+    void reader_left(std::uint64_t reader) override {
+        cache_.reader_left(reader);
+        prefetcher_.reader_left(reader);
+    }
     Result<std::shared_ptr<Buffer>> allocate(std::uint32_t size_bytes) override;
     void store(const ChunkId& id, SharedBuffer bytes, OnStored on_done) override;
     void store(const MetadataId& id, SharedBuffer bytes, OnStored on_done) override;
@@ -69,6 +74,7 @@ class StoreChunkService final : public ChunkService {
     /// For /stats.
     ChunkServiceStats stats() const { return tally_.stats(); }
     std::size_t fetches_under_way() const { return fetcher_.count(); }
+    std::size_t prefetches_held() const { return prefetcher_.count(); }
     std::size_t fetch_budget_used_bytes() const { return fetch_budget_.used_bytes(); }
     std::size_t upload_budget_used_bytes() const { return upload_budget_.used_bytes(); }
 
@@ -98,6 +104,7 @@ class StoreChunkService final : public ChunkService {
     const std::shared_ptr<MetadataBlobs> metadata_;
     std::unique_ptr<Deletions> deletions_;
     Fetcher fetcher_;
+    Prefetcher prefetcher_;
     Uploader uploader_;
     StatLookup stat_lookup_;
     StoreLists store_lists_;

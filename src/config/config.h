@@ -48,6 +48,8 @@ struct Config {
     std::string cache_policy = "session-aware";
     std::uint64_t write_backlog_bytes = 0;
     std::uint64_t fetch_budget_bytes = 0;
+    std::uint32_t prefetch_depth = 0;
+    std::uint64_t prefetch_budget_bytes = 0;
     std::uint64_t upload_budget_bytes = 0;
     std::uint64_t transport_budget_bytes = 0;
 

@@ -124,6 +124,13 @@ void add_storage(std::vector<Setting>& all) {
     all.push_back({"FETCH_BUDGET_MB", "128", "megabytes, 8 to 1000000",
                    "Memory for chunks that are on their way from the object store.", kWorker, false,
                    false, integer(&Config::fetch_budget_bytes, 8, 1'000'000, kMegabyte)});
+    all.push_back({"PREFETCH_DEPTH", "8", "chunks, 0 to 64 (0: no prefetch)",
+                   "How many chunks are fetched ahead of a reader that goes through a file in "
+                   "order, at most; as many as its rate needs.",
+                   kWorker, false, false, integer(&Config::prefetch_depth, 0, 64)});
+    all.push_back({"PREFETCH_MB", "64", "megabytes, 0 to 1000000",
+                   "The part of `FETCH_BUDGET_MB` that chunks fetched ahead may take.", kWorker,
+                   false, false, integer(&Config::prefetch_budget_bytes, 0, 1'000'000, kMegabyte)});
     all.push_back({"UPLOAD_BUDGET_MB", "128", "megabytes, 8 to 1000000",
                    "Memory for chunks that clients are sending; past it they are told to wait.",
                    kWorker, false, false,

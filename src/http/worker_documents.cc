@@ -1,7 +1,5 @@
 #include "http/worker_documents.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -13,15 +11,6 @@ using nlohmann::json;
 std::string dump(const json& document) {
     // Details may quote what an object store or a file system said.
     return document.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-double share(std::uint64_t part, std::uint64_t whole) {
-    return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
-}
-
-json use_json(const std::optional<ChunkUse>& use) {
-    if (!use) return nullptr;
-    return {{"hash", use->id.hex()}, {"hits", use->hits}};
 }
 
 json egress_json(const std::optional<EgressUse>& egress) {
@@ -117,8 +106,6 @@ std::string health_json(const HealthReport& report) {
 }
 
 std::string stats_json(const WorkerStats& stats) {
-    const auto& cache = stats.cache;
-    const std::uint64_t lookups = cache.hits + cache.misses;
     return dump({{"workerId", stats.worker_id},
                  {"version", stats.version},
                  {"uptime", stats.uptime_s},
@@ -126,22 +113,7 @@ std::string stats_json(const WorkerStats& stats) {
                  {"candidates", stats.candidates},
                  {"connections",
                   {{"active", stats.connections.active}, {"total", stats.connections.total}}},
-                 {"cache",
-                  {{"hitRate", share(cache.hits, lookups)},
-                   {"missRate", share(cache.misses, lookups)},
-                   {"evictionRate", share(cache.evictions, cache.insertions)},
-                   {"hits", cache.hits},
-                   {"misses", cache.misses},
-                   {"insertions", cache.insertions},
-                   {"rejections", cache.rejections},
-                   {"foreseeableChunks", cache.foreseeable},
-                   {"evictions", cache.evictions},
-                   {"size", human_size(cache.size_bytes)},
-                   {"sizeBytes", cache.size_bytes},
-                   {"maxBytes", cache.max_bytes},
-                   {"chunks", cache.chunks},
-                   {"mostAccessed", use_json(cache.most_accessed)},
-                   {"leastAccessed", use_json(cache.least_accessed)}}},
+                 {"cache", cache_json(stats.cache)},
                  {"storage", storage_json(stats)},
                  {"backlog",
                   {{"objects", stats.backlog.objects},
@@ -158,16 +130,6 @@ std::string stats_json(const WorkerStats& stats) {
                   {{"announcements", stats.dht.announcements},
                    {"queries", stats.dht.queries},
                    {"peers", stats.dht.peers}}}});
-}
-
-std::string human_size(std::uint64_t size_bytes) {
-    constexpr std::uint64_t kKilo = 1000;
-    if (size_bytes < kKilo) return fmt::format("{}B", size_bytes);
-    if (size_bytes < kKilo * kKilo) return fmt::format("{}KB", size_bytes / kKilo);
-    if (size_bytes < kKilo * kKilo * kKilo) {
-        return fmt::format("{}MB", size_bytes / (kKilo * kKilo));
-    }
-    return fmt::format("{:.1f}GB", static_cast<double>(size_bytes) / 1e9);
 }
 
 }  // namespace kollator::http

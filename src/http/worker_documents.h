@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.h"
+#include "http/cache_document.h"
 
 namespace kollator::http {
 
@@ -33,11 +33,6 @@ struct HealthReport {
     CheckStatus status() const;
 };
 
-struct ChunkUse {
-    ChunkId id;
-    std::uint64_t hits = 0;
-};
-
 struct OperationCount {
     std::string operation;  ///< "get"
     std::string result;     ///< "ok"
@@ -62,19 +57,7 @@ struct WorkerStats {
         std::uint64_t active = 0;
         std::uint64_t total = 0;
     } connections;
-    struct {
-        std::uint64_t hits = 0;
-        std::uint64_t misses = 0;
-        std::uint64_t insertions = 0;
-        std::uint64_t rejections = 0;
-        std::uint64_t foreseeable = 0;
-        std::uint64_t evictions = 0;
-        std::uint64_t size_bytes = 0;
-        std::uint64_t max_bytes = 0;
-        std::uint64_t chunks = 0;
-        std::optional<ChunkUse> most_accessed;
-        std::optional<ChunkUse> least_accessed;
-    } cache;
+    CacheReport cache;
     struct {
         std::uint64_t requests = 0;
         std::uint64_t errors = 0;
@@ -135,11 +118,6 @@ struct WorkerStats {
 /// {"status":"ok"|"warn"|"error","workerId","uptime","version","checks":{name:{status,detail}}}
 std::string health_json(const HealthReport& report);
 
-/// hitRate and missRate are shares of the look-ups, evictionRate of the insertions, 0 to 1; 0 where
-/// there was none.
 std::string stats_json(const WorkerStats& stats);
-
-/// "0B", "12KB", "287MB", "1.5GB": decimal units, as CACHE_SIZE_MB counts them.
-std::string human_size(std::uint64_t size_bytes);
 
 }  // namespace kollator::http

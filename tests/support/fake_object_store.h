@@ -57,6 +57,7 @@ class FakeObjectStore final : public store::ObjectStore {
     std::size_t gets_begun = 0, puts_begun = 0, stats_begun = 0, lists_begun = 0;
     std::size_t stats_at_once = 0, most_stats_at_once = 0;
 
+    store::StoreStats& totals() { return totals_; }  ///< what stats() tells
     std::vector<RequestPtr>& gets() { return gets_; }
     std::vector<RequestPtr>& puts() { return puts_; }
     std::vector<RequestPtr>& stats_asked() { return stats_; }
@@ -107,7 +108,6 @@ class FakeObjectStore final : public store::ObjectStore {
             return stat_request->on_stat(make_error(ErrorCode::kNotFound, ""));
         stat_request->on_stat(std::uint64_t{found->second.size()});
     }
-
     void finish_remove(const RequestPtr& request) {
         if (!request->open()) return;
         request->done = true;

@@ -100,6 +100,7 @@ class FaultyFileSystem : public FileSystem {
         void will_need(std::uint64_t offset, std::uint64_t length) override {
             below_->will_need(offset, length);
         }
+        void drop_cached() override { below_->drop_cached(); }
 
      private:
         FaultyFileSystem& owner_;
