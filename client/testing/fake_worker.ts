@@ -1,12 +1,18 @@
 /** A worker in memory, for tests: serves the contract, and misbehaves on demand. */
 import { createHash } from "node:crypto";
+import { deflateRawSync, inflateRawSync } from "node:zlib";
 
 import type { Wire } from "../src/connection/wire.ts";
 import * as bodies from "../src/protocol/bodies.ts";
 import { type Bytes, encodeText, toHex } from "../src/protocol/bytes.ts";
 import { ErrorCode, Flag, MessageType, Residency } from "../src/protocol/constants.ts";
 import { type DecodedMessage, decodeAny } from "../src/protocol/decode.ts";
-import { MalformedMessage, encodeMessage } from "../src/protocol/message.ts";
+import {
+    MalformedMessage,
+    decodeMessage,
+    encodeMessage,
+    hasFlag,
+} from "../src/protocol/message.ts";
 import { decodeBencode, keyOf } from "../src/torrent/bencode.ts";
 
 export interface Fault {
@@ -34,6 +40,10 @@ export class FakeWorker {
     readonly id: string;
     maxChunkBytes = 5 * 1024 * 1024;
     misbehave: Misbehaviour = () => undefined;
+    /** What its HELLO accepts; with "deflate-raw" its own fragments are compressed too. */
+    accept: string[] = [];
+    /** Messages with COMPRESSED set that came. */
+    packedSeen = 0;
     readonly #wires = new Set<Wire>();
 
     constructor(id = "worker-001") {
@@ -57,9 +67,10 @@ export class FakeWorker {
         }
     }
 
-    #handle(wire: Wire, uploads: Map<number, Incoming>, bytes: Bytes): void {
-        const reply = new Reply(wire, bytes);
+    #handle(wire: Wire, uploads: Map<number, Incoming>, received: Bytes): void {
+        const reply = new Reply(wire, received, this.accept.length > 0);
         try {
+            const bytes = this.#unpacked(received);
             const request = decodeAny(bytes, this.maxChunkBytes);
             this.seen.push(request.message.type);
             const fault = this.misbehave(request);
@@ -78,10 +89,20 @@ export class FakeWorker {
         }
     }
 
+    #unpacked(bytes: Bytes): Bytes {
+        const message = decodeMessage(bytes);
+        if (!hasFlag(message, Flag.compressed)) {
+            return bytes;
+        }
+        this.packedSeen++;
+        const head = { ...message, flags: message.flags & ~Flag.compressed };
+        return encodeMessage(head, Uint8Array.from(inflateRawSync(message.body)));
+    }
+
     #serve({ message, body }: DecodedMessage, uploads: Map<number, Incoming>, reply: Reply): void {
         if (body.kind === "hello") {
-            const { id, maxChunkBytes } = this;
-            reply.json({ version: 1, role: "worker", id, maxChunkBytes, features: [] });
+            const { id, maxChunkBytes, accept } = this;
+            reply.json({ version: 1, role: "worker", id, accept, maxChunkBytes, features: [] });
         } else if (body.kind === "range") {
             const isChunk = message.type === MessageType.chunkRequest;
             const blobs = isChunk ? this.chunks : this.metadata;
@@ -140,8 +161,10 @@ class Reply {
     readonly #wire: Wire;
     readonly #type: number;
     readonly #requestId: number;
+    readonly #packs: boolean;
 
-    constructor(wire: Wire, request: Bytes) {
+    constructor(wire: Wire, request: Bytes, packs: boolean) {
+        this.#packs = packs;
         const view = new DataView(request.buffer, request.byteOffset, request.byteLength);
         const type = request[0] ?? 0;
         this.#wire = wire;
@@ -165,7 +188,13 @@ class Reply {
         for (let offset = start; offset < bytes.length; offset += fragmentBytes) {
             const data = bytes.subarray(offset, offset + fragmentBytes);
             const more = offset + data.length < bytes.length ? Flag.more : 0;
-            this.body(bodies.encodeFragment({ total: bytes.length, offset, data }), more);
+            const plain = bodies.encodeFragment({ total: bytes.length, offset, data });
+            if (this.#packs && offset % (2 * fragmentBytes) === 0) {
+                // Every other one, so that they can overtake each other.
+                this.body(Uint8Array.from(deflateRawSync(plain)), more | Flag.compressed);
+            } else {
+                this.body(plain, more);
+            }
         }
     }
 

@@ -120,6 +120,10 @@ bool Connection::open() const {
     return !impl_->gone && impl_->requests->open();
 }
 
+void Connection::close(const std::string& reason) {
+    if (!impl_->gone) impl_->endpoint.close(impl_->peer, reason);
+}
+
 void Connection::set_on_lost(std::function<void(const std::string& reason)> on_lost) {
     impl_->on_lost = std::move(on_lost);
 }

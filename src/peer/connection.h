@@ -23,6 +23,8 @@ class Connection {
     Requests& requests();
     /// False once it is lost: then requests end with kUnavailable.
     bool open() const;
+    /// Ends it: all requests end with kUnavailable, then on_lost is told.
+    void close(const std::string& reason);
     /// Told once, after all requests have ended. Replaces what was set before.
     void set_on_lost(std::function<void(const std::string& reason)> on_lost);
 

@@ -44,7 +44,16 @@ RequestId Requests::call(MessageType type, Bytes body, CallOptions options,
 }
 
 RequestId Requests::hello(const protocol::Hello& hello, Done<protocol::Hello> done) {
-    return call(MessageType::kHello, encoded(hello), {}, protocol::decode_hello, std::move(done));
+    const auto accepts = [](const protocol::Hello& side) {
+        return std::count(side.accept.begin(), side.accept.end(), protocol::kDeflateRaw) > 0;
+    };
+    inflater_ = accepts(hello) ? std::make_unique<protocol::Inflater>() : nullptr;
+    auto agree = [this, accepts, done = std::move(done)](Result<protocol::Hello> theirs) {
+        if (theirs && accepts(*theirs)) deflater_ = std::make_unique<protocol::Deflater>();
+        done(std::move(theirs));
+    };
+    return call<protocol::Hello>(MessageType::kHello, encoded(hello), {}, protocol::decode_hello,
+                                 std::move(agree));
 }
 
 RequestId Requests::list(const protocol::ListRequest& request, Done<protocol::ListAnswer> done) {
@@ -243,9 +252,17 @@ Result<bool> Requests::take(Pending& pending, const Message& message) {
         plain = std::move(*result);
         opened.body = plain;
     }
-    if (flags.has(Flag::kCompressed)) return invalid("a compressed answer, which was not agreed");
-    if (flags.has(Flag::kError)) return refusal(opened.body);
-    return pending.take(opened);
+    if (!flags.has(Flag::kCompressed)) return take_unpacked(pending, opened);
+    if (!inflater_) return invalid("a compressed answer, which was not agreed");
+    constexpr std::size_t kMaxBodyBytes = protocol::kMaxMessageBytes - protocol::kHeaderBytes;
+    const auto body = inflater_->unpack(opened.body, kMaxBodyBytes);
+    if (!body) return body.error();
+    return take_unpacked(pending, {opened.header, *body});
+}
+
+Result<bool> Requests::take_unpacked(Pending& pending, const Message& message) {
+    if (message.header.flags.has(Flag::kError)) return refusal(message.body);
+    return pending.take(message);
 }
 
 Error Requests::refusal(ByteSpan body) {
@@ -338,9 +355,20 @@ Status Requests::send_fragment(RequestId id, Pending& pending) {
     const auto store_head = std::span<std::uint8_t, protocol::kStoreHeadBytes>(head);
     protocol::encode_chunk_store_head(store_head, id, flags, ChunkId(upload.name), total,
                                       upload.offset);
-    const Status sent =
-        send({pending.type, flags, id}, ByteSpan(head).subspan(protocol::kHeaderBytes), data);
-    if (sent) upload.offset += static_cast<std::uint32_t>(data.size());
+    const ByteSpan place = ByteSpan(head).subspan(protocol::kHeaderBytes);
+    if (deflater_ && upload.packed_data_bytes != data.size()) {
+        const ByteSpan packed = deflater_->pack(place, data, upload.trial);
+        upload.packed.assign(packed.begin(), packed.end());
+        upload.packed_data_bytes = static_cast<std::uint32_t>(data.size());
+    }
+    const Status sent = upload.packed.empty() ? send({pending.type, flags, id}, place, data)
+                                              : send({pending.type, flags | Flag::kCompressed, id},
+                                                     {}, upload.packed);
+    if (sent) {
+        upload.offset += static_cast<std::uint32_t>(data.size());
+        upload.packed.clear();
+        upload.packed_data_bytes = 0;
+    }
     return sent;
 }
 

@@ -21,6 +21,7 @@
 #include "peer/wire.h"
 #include "protocol/blobs.h"
 #include "protocol/catalog.h"
+#include "protocol/deflate.h"
 #include "protocol/discovery.h"
 #include "protocol/hello.h"
 #include "protocol/message.h"
@@ -74,6 +75,8 @@ class Requests {
         std::function<void(std::uint32_t bytes)> on_progress{};
     };
 
+    /// What it accepts, and what the worker's answer accepts, is what both sides then do: bodies
+    /// are compressed where that pays, and inflated.
     RequestId hello(const protocol::Hello& hello, Done<protocol::Hello> done);
 
     /// A whole chunk, its SHA-256 checked. kInvalid where it is over `max_bytes`.
@@ -131,6 +134,9 @@ class Requests {
         std::array<std::uint8_t, 32> name{};
         SharedBuffer bytes;
         std::uint32_t offset = 0;  // of what is not handed to the wire yet
+        protocol::PackTrial trial{};
+        Bytes packed{};  // of the fragment at `offset`, while the wire has no room
+        std::uint32_t packed_data_bytes = 0;  // how much of the blob that is; 0: not tried
     };
     struct Queued {
         protocol::Header header;
@@ -166,6 +172,7 @@ class Requests {
     void end(RequestId id, std::optional<Error> error);
     void give_up(RequestId id, Error error);
     Result<bool> take(Pending& pending, const protocol::Message& message);
+    Result<bool> take_unpacked(Pending& pending, const protocol::Message& message);
     Error refusal(ByteSpan body);
     void refuse(const protocol::Header& header);
     void queue(const protocol::Header& header, Bytes body);
@@ -188,6 +195,8 @@ class Requests {
     std::deque<Queued> queue_;
     std::size_t queued_bytes_ = 0;
     std::deque<RequestId> uploads_;
+    std::unique_ptr<protocol::Inflater> inflater_;  // where we accept compressed bodies
+    std::unique_ptr<protocol::Deflater> deflater_;  // where the worker does
     std::unique_ptr<BodyCipher> cipher_;
     /// Sealed, with its counter, and still without room on the wire.
     Bytes stuck_;

@@ -1,89 +1,9 @@
-#include "peer/requests.h"
-
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
-#include "base/random.h"
-#include "crypto/hash.h"
+#include "peer/requests_harness.h"
 
 namespace kollator::peer {
 namespace {
-
-using protocol::Flag;
-using protocol::Flags;
-using protocol::Header;
-using protocol::Message;
-using protocol::MessageType;
-using protocol::WireError;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-constexpr std::size_t kHead = protocol::kHeaderBytes;
-
-/// Keeps what was sent; takes `room` bytes.
-class MemoryWire final : public Wire {
- public:
-    Status send(ByteSpan head, ByteSpan body) override {
-        if (head.size() + body.size() > room) return make_error(ErrorCode::kLimit, "no room");
-        room -= head.size() + body.size();
-        Bytes message(head.begin(), head.end());
-        message.insert(message.end(), body.begin(), body.end());
-        sent.push_back(std::move(message));
-        return {};
-    }
-    std::size_t max_message_bytes() const override { return max_message; }
-    std::size_t buffered_bytes() const override { return buffered; }
-
-    std::size_t room = 1 << 30;
-    std::size_t max_message = 262'144;
-    std::size_t buffered = 0;
-    std::vector<Bytes> sent;
-};
-
-class RequestsTest : public ::testing::Test {
- protected:
-    void make(RequestLimits limits = {}) {
-        requests_ = std::make_unique<Requests>(loop_, wire_, limits);
-    }
-    bool until(const std::function<bool()>& done) { return loop_.run_until(done, seconds(30)); }
-    bool until_sent(std::size_t count) {
-        return until([&] { return wire_.sent.size() >= count; });
-    }
-    Message sent(std::size_t index) { return *protocol::decode_message(wire_.sent.at(index)); }
-
-    void answer(MessageType type, Flags flags, RequestId id, ByteSpan body) {
-        const auto head = protocol::encode_header({type, flags | Flag::kResponse, id});
-        Bytes message(head.begin(), head.end());
-        message.insert(message.end(), body.begin(), body.end());
-        requests_->on_message(message, true);
-    }
-    void answer_fragment(RequestId id, std::uint32_t total, std::uint32_t offset, ByteSpan data,
-                         Flags flags, MessageType type = MessageType::kChunkResponse) {
-        Bytes body;
-        protocol::encode(protocol::ResponseFragment{total, offset, data}, body);
-        answer(type, flags, id, body);
-    }
-    void answer_error(MessageType type, RequestId id, WireError code, std::uint32_t retry_ms = 0) {
-        Bytes body;
-        protocol::encode(protocol::ErrorBody{code, retry_ms, "so it is"}, body);
-        answer(type, Flag::kError, id, body);
-    }
-
-    EventLoop loop_;
-    MemoryWire wire_;
-    std::unique_ptr<Requests> requests_;
-};
-
-SharedBuffer random_bytes(std::size_t size) {
-    SeededRandom random(size);
-    auto buffer = std::make_shared<Buffer>(size);
-    random.fill(buffer->span());
-    return buffer;
-}
-
-ChunkId name_of(const SharedBuffer& bytes) {
-    return ChunkId(crypto::sha256(bytes->span()));
-}
 
 class FetchTest : public RequestsTest {
  protected:
@@ -239,83 +159,6 @@ TEST_F(FetchTest, StreamsAPartToASink) {
     EXPECT_EQ(done->error().detail, "disk full");
 }
 
-class StoreTest : public RequestsTest {
- protected:
-    RequestId store(const SharedBuffer& bytes) {
-        return requests_->store(
-            name_of(bytes), bytes, {},
-            [this](Result<protocol::StoreAnswer> got) { got_.push_back(std::move(got)); });
-    }
-    std::vector<Result<protocol::StoreAnswer>> got_;
-};
-
-TEST_F(StoreTest, SendsFragmentsAsTheWireHasRoom) {
-    make();
-    wire_.room = 70'000;
-    const SharedBuffer chunk = random_bytes(150'000);
-    const RequestId id = store(chunk);
-    ASSERT_TRUE(until_sent(1));
-    EXPECT_EQ(wire_.sent.size(), 1U);
-    EXPECT_EQ(requests_->unsent_blob_bytes(), 150'000U - 65'536);
-    wire_.room = 1 << 20;
-    requests_->on_writable();
-    ASSERT_TRUE(until_sent(3));
-    Bytes all;
-    for (std::size_t i = 0; i < 3; ++i) {
-        const auto fragment = protocol::decode_chunk_store(sent(i).body);
-        EXPECT_EQ(fragment->id, name_of(chunk));
-        EXPECT_EQ(fragment->offset, all.size());
-        EXPECT_EQ(sent(i).header.flags.has(Flag::kMore), i < 2);
-        all.insert(all.end(), fragment->data.begin(), fragment->data.end());
-    }
-    EXPECT_TRUE(std::ranges::equal(all, chunk->span()));
-    answer(MessageType::kChunkStore, {}, id, Bytes{0, 2});
-    ASSERT_EQ(got_.size(), 1U);
-    EXPECT_EQ(got_[0]->durability, protocol::StoreDurability::kObjectStore);
-}
-
-TEST_F(StoreTest, NoMessageIsOverTheWorkersLimit) {
-    make();
-    wire_.max_message = 4096;
-    store(random_bytes(20'000));
-    ASSERT_TRUE(until_sent(5));
-    for (const Bytes& message : wire_.sent) EXPECT_LE(message.size(), 4096U);
-    bool refused = false;
-    requests_->stat(std::vector<ChunkId>(1000), [&](auto answer) {
-        EXPECT_EQ(answer.error().code, ErrorCode::kInvalid);
-        refused = true;
-    });
-    EXPECT_TRUE(until([&] { return refused; }));
-}
-
-TEST_F(StoreTest, SmallRequestsDoNotWaitForBlobs) {
-    make();
-    wire_.room = 66'000;
-    store(random_bytes(150'000));
-    ASSERT_TRUE(until_sent(1));
-    requests_->health([](auto) {});
-    wire_.room = 66'000;
-    requests_->on_writable();
-    ASSERT_TRUE(until_sent(2));
-    EXPECT_EQ(sent(1).header.type, MessageType::kHealthCheck);
-}
-
-TEST_F(StoreTest, StopsSendingWhatTheWorkerHasRefused) {
-    make();
-    wire_.room = 70'000;
-    const RequestId id = store(random_bytes(150'000));
-    ASSERT_TRUE(until_sent(1));
-    answer_error(MessageType::kChunkStore, id, WireError::kBusy, 10);
-    ASSERT_EQ(got_.size(), 1U);
-    EXPECT_EQ(got_[0].error().code, ErrorCode::kLimit);
-    wire_.room = 1 << 20;
-    const RequestId next = store(random_bytes(100));
-    requests_->on_writable();
-    ASSERT_TRUE(until_sent(2));
-    EXPECT_EQ(sent(1).header.request_id, next);
-    EXPECT_EQ(wire_.sent.size(), 2U);
-}
-
 TEST_F(RequestsTest, JoinsTheMessagesOfAnAnswerUpToABound) {
     make({.max_answer_bytes = 10});
     std::vector<Result<std::string>> got;
@@ -411,55 +254,6 @@ TEST_F(RequestsTest, ServesNothingButSaysSo) {
     EXPECT_EQ(wire_.sent.size(), 1U);
     EXPECT_EQ(sent(0).header.request_id, RequestId(9));
     EXPECT_EQ(protocol::decode_error(sent(0).body)->code, WireError::kUnsupported);
-}
-
-/// Turns bits; its counter shows the order in which messages were sealed.
-class FlippingCipher final : public BodyCipher {
- public:
-    Result<Bytes> seal(const Header&, ByteSpan body) override {
-        Bytes sealed{counter_++};
-        for (const std::uint8_t byte : body) sealed.push_back(static_cast<std::uint8_t>(~byte));
-        return sealed;
-    }
-    Result<Bytes> open(const Header&, ByteSpan body) override {
-        Bytes plain;
-        for (const std::uint8_t byte : body.subspan(1)) {
-            plain.push_back(static_cast<std::uint8_t>(~byte));
-        }
-        return plain;
-    }
-    std::size_t overhead_bytes() const override { return 1; }
-
- private:
-    std::uint8_t counter_ = 0;
-};
-
-TEST_F(StoreTest, SealedMessagesGoInTheOrderOfTheirCounters) {
-    make();
-    requests_->set_cipher(std::make_unique<FlippingCipher>());
-    wire_.room = 70'000;
-    const SharedBuffer chunk = random_bytes(200'000);
-    const RequestId id = store(chunk);
-    ASSERT_TRUE(until_sent(1));
-    requests_->health([](auto) {});
-    for (std::size_t count = 2; count <= 5; ++count) {
-        wire_.room = 70'000;
-        requests_->on_writable();
-        ASSERT_TRUE(until_sent(count)) << count;
-    }
-    Bytes all;
-    for (std::size_t i = 0; i < wire_.sent.size(); ++i) {
-        EXPECT_TRUE(sent(i).header.flags.has(Flag::kEncrypted));
-        EXPECT_EQ(wire_.sent[i].at(kHead), i);
-        if (sent(i).header.type != MessageType::kChunkStore) continue;
-        const Bytes plain = *FlippingCipher().open({}, sent(i).body);
-        const auto fragment = protocol::decode_chunk_store(plain);
-        all.insert(all.end(), fragment->data.begin(), fragment->data.end());
-    }
-    EXPECT_TRUE(std::ranges::equal(all, chunk->span()));
-    answer(MessageType::kChunkStore, Flag::kEncrypted, id, Bytes{9, 0xFF, 0xFD});
-    ASSERT_EQ(got_.size(), 1U);
-    EXPECT_TRUE(got_[0].ok());
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "chunk/chunk_service.h"
 #include "loop/event_loop.h"
+#include "protocol/deflate.h"
 #include "protocol/message.h"
 #include "session/limits.h"
 
@@ -85,6 +86,8 @@ class SessionContext {
     void count_fellows(int change);
     void count_served() { ++stats_.blobs_served; }
     void count_stored() { ++stats_.blobs_stored; }
+    protocol::Deflater& deflater() { return deflater_; }
+    protocol::Inflater& inflater() { return inflater_; }
 
  private:
     void schedule_sweep();
@@ -96,6 +99,8 @@ class SessionContext {
     SessionStats stats_;
     std::set<Session*> sessions_;
     Timer sweep_timer_;
+    protocol::Deflater deflater_;  // one message at a time, whoever's it is
+    protocol::Inflater inflater_;
 
     std::vector<Counter> requests_;  // by type; the last one for unknown types
     std::vector<Counter> errors_;    // by code, from 1

@@ -1,5 +1,6 @@
 #include "session/download.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kollator::session {
@@ -32,8 +33,24 @@ void Download::put_head(std::uint32_t offset, bool last) {
     protocol::encode_response_head(head_, {answer_, flags, id_}, reader_->total_bytes(), offset);
 }
 
+bool Download::pack(protocol::Deflater& deflater) {
+    if (std::exchange(pack_tried_, true)) return false;
+    const bool tries = trial_.passes == 0;
+    const ByteSpan place = ByteSpan(head_).subspan(protocol::kHeaderBytes);
+    const ByteSpan packed = deflater.pack(place, piece_->bytes, trial_);
+    if (packed.empty()) return tries;
+    packed_.emplace(packed.begin(), packed.end());
+    const protocol::Header header = *protocol::peek_header(head_);
+    const auto marked =
+        protocol::encode_header({header.type, header.flags | Flag::kCompressed, header.request_id});
+    std::copy(marked.begin(), marked.end(), head_.begin());
+    return true;
+}
+
 void Download::sent() {
     piece_.reset();
+    packed_.reset();
+    pack_tried_ = false;
     began_ = true;
     finished_ = reader_->finished();
 }

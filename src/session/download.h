@@ -8,6 +8,7 @@
 
 #include "chunk/chunk_service.h"
 #include "protocol/blobs.h"
+#include "protocol/deflate.h"
 
 namespace kollator::session {
 
@@ -25,8 +26,13 @@ class Download {
     /// kWaiting: the reader's on_ready follows. An error ends the request. REQUIRES: !finished().
     Result<Step> prepare(std::uint32_t max_data_bytes);
 
-    ByteSpan head() const { return head_; }
-    ByteSpan data() const { return piece_->bytes; }
+    ByteSpan head() const {
+        return packed_ ? ByteSpan(head_).first(protocol::kHeaderBytes) : head_;
+    }
+    ByteSpan data() const { return packed_ ? ByteSpan(*packed_) : piece_->bytes; }
+    /// Compresses the message where it pays; once for each. True where it was worth a try.
+    /// REQUIRES: kMessage.
+    bool pack(protocol::Deflater& deflater);
     /// The message was handed over.
     void sent();
     /// The last message was handed over.
@@ -40,6 +46,9 @@ class Download {
     const protocol::RequestId id_;
     std::unique_ptr<chunk::Reader> reader_;
     std::optional<BufferSlice> piece_;
+    bool pack_tried_ = false;
+    std::optional<Bytes> packed_;  // the piece and its place, compressed
+    protocol::PackTrial trial_;
     std::array<std::uint8_t, protocol::kResponseHeadBytes> head_{};
     bool began_ = false;
     bool finished_ = false;

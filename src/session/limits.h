@@ -49,6 +49,8 @@ struct SessionLimits {
 
     /// Fragments handed to the transports before others on the loop have their turn: 4 MiB.
     std::size_t max_fragments_per_turn = 64;
+    /// Of these, how many may be compressed: 256 KiB, 1 to 2 ms of the loop's time.
+    std::size_t max_packs_per_turn = 4;
 };
 
 /// The smallest message size a peer may announce: room for a fragment of some use and for every

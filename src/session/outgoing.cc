@@ -38,6 +38,10 @@ void Outgoing::seal(ChannelHandle handle, const cluster::LinkKey& key) {
     channels_.at(handle).sealer.emplace(key);
 }
 
+void Outgoing::compress(ChannelHandle handle, protocol::Deflater* deflater) {
+    channels_.at(handle).deflater = deflater;
+}
+
 /// The seal is made at the last moment, since its counter has to grow from message to message.
 Status Outgoing::send(Channel& channel, ByteSpan head, ByteSpan body) {
     if (!channel.sealer) return channel.transport->send(head, body);
@@ -76,7 +80,9 @@ void Outgoing::writable() {
 }
 
 bool Outgoing::pump() {
-    for (std::size_t turns = 0; turns < limits_.max_fragments_per_turn; ++turns) {
+    packs_ = 0;
+    for (std::size_t turns = 0;
+         turns < limits_.max_fragments_per_turn && packs_ < limits_.max_packs_per_turn; ++turns) {
         send_answers();
         const auto turn = next_turn();
         if (turn == ring_.end()) return false;
@@ -138,6 +144,7 @@ void Outgoing::take_turn(std::list<Turn>::iterator turn) {
         ring_.erase(turn);
         return;
     }
+    if (channel.deflater != nullptr && download.pack(*channel.deflater)) ++packs_;
     const std::size_t size_bytes = download.head().size() + download.data().size();
     if (!send(channel, download.head(), download.data()).ok()) {
         channel.blocked = true;  // keeps its place in the ring, and its prepared piece

@@ -49,6 +49,10 @@ class Outgoing {
     /// From now on every message on the channel is sealed. REQUIRES: it is there, and is ordered.
     void seal(ChannelHandle handle, const cluster::LinkKey& key);
 
+    /// From now on the channel's fragments are compressed where it pays; null: no more. `deflater`
+    /// outlives it.
+    void compress(ChannelHandle handle, protocol::Deflater* deflater);
+
     /// Queues a whole message. `key`: the request that it ends, told to on_answer_sent(); none: a
     /// refusal, counted in refusal_bytes(). REQUIRES: it fits the channel's max_message_bytes().
     void answer(ChannelHandle handle, Bytes message, std::optional<RequestKey> key);
@@ -75,6 +79,7 @@ class Outgoing {
         std::unique_ptr<SessionTransport> transport;
         std::deque<Answer> answers;
         std::optional<cluster::LinkSealer> sealer;
+        protocol::Deflater* deflater = nullptr;
         bool blocked = false;
     };
     struct Turn {
@@ -94,6 +99,7 @@ class Outgoing {
     std::map<ChannelHandle, Channel> channels_;
     std::list<Turn> ring_;  // at most one for each active request
     std::size_t refusal_bytes_ = 0;
+    std::size_t packs_ = 0;         // tried in this turn of the loop
     bool answers_waiting_ = false;  // on a channel that is not blocked
     Bytes sealed_;                  // one message, while it is sent
 };

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -102,6 +103,7 @@ class Session final : private OutgoingObserver {
     void receive(ChannelHandle channel, ByteSpan bytes);
     void receive_sealed(ChannelHandle channel, const protocol::Message& message);
     void dispatch(ChannelHandle channel, const protocol::Message& message);
+    void receive_packed(ChannelHandle channel, const protocol::Message& message);
     bool refuse_unsupported(ChannelHandle channel, const protocol::Message& message);
     void note_malformed();
     void close_connection(const std::string& reason);
@@ -176,6 +178,7 @@ class Session final : private OutgoingObserver {
     RefusedUploads refused_;
     std::deque<TimePoint> malformed_;
     std::optional<protocol::Hello> hello_;
+    std::set<ChannelHandle> greeted_;  // where HELLO told what we accept
     /// A channel on which AUTH succeeded. Its answer goes out unsealed, and all after it sealed.
     struct Authenticated {
         cluster::LinkOpener opener;

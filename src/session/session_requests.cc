@@ -48,13 +48,17 @@ void Session::on_hello(const RequestKey& key, ByteSpan body) {
     const protocol::Hello own{.version = protocol::kVersion,
                               .role = protocol::Role::kWorker,
                               .id = context_.services().worker_id,
-                              .accept = {},  // compressed bodies are refused
+                              .accept = {protocol::kDeflateRaw},
                               .agent = context_.services().agent,
                               .max_chunk_bytes = context_.chunks().max_chunk_bytes(),
                               .features = context_.services().features};
     Bytes message = protocol::encode_message(answer_header(MessageType::kHello, key), own);
     if (admit(key, MessageType::kHello, message.size()) == nullptr) return;
     hello_ = std::move(hello).value();
+    greeted_.insert(key.channel);
+    const bool accepts =
+        std::count(hello_->accept.begin(), hello_->accept.end(), protocol::kDeflateRaw) > 0;
+    outgoing_.compress(key.channel, accepts ? &context_.deflater() : nullptr);
     answer(key, std::move(message));
 }
 

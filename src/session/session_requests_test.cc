@@ -25,7 +25,7 @@ TEST_F(SessionRequests, HelloTellsWhoAnswers) {
     EXPECT_EQ(hello.role, protocol::Role::kWorker);
     EXPECT_EQ(hello.id, "worker-001");
     EXPECT_EQ(hello.agent, "kollator/test");
-    EXPECT_TRUE(hello.accept.empty());
+    EXPECT_EQ(hello.accept, std::vector<std::string>{"deflate-raw"});
     EXPECT_EQ(hello.max_chunk_bytes, 5U * 1024 * 1024);
     EXPECT_EQ(hello.features, std::vector<std::string>{"metadata"});
     ASSERT_TRUE(session->info().hello.has_value());

@@ -39,6 +39,7 @@ class PeerTest : public ::testing::Test {
                                         certificate_, options);
         DialerOptions dialer;
         dialer.hello.agent = "peer_test";
+        dialer.hello.accept = {"deflate-raw"};
         dialer.way_timeout = seconds(20);
         dialer_ = std::make_unique<Dialer>(loop_, system_clock(), crypto::system_random(),
                                            *endpoint_, dialer);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
+import { deflateRawSync } from "node:zlib";
 import { test } from "node:test";
 
 import { FakeWorker } from "../../testing/fake_worker.ts";
@@ -65,6 +66,46 @@ test("requests are pipelined: answers find theirs by the id", async () => {
         blobs.map((blob) => session.fetchChunk(nameOf(blob), blob.length)),
     );
     assert.deepEqual(fetched, blobs);
+});
+
+test("both sides compress once HELLO agreed on it", async () => {
+    const { session, worker } = start();
+    worker.accept = ["deflate-raw"];
+    await session.hello();
+    const text = Uint8Array.from({ length: 200_000 }, (_, i) => (i * i) % 7);
+    await session.storeChunk(nameOf(text), () => Promise.resolve(text));
+    assert.ok(worker.packedSeen >= 3, `${worker.packedSeen} compressed messages`);
+    assert.deepEqual(await session.fetchChunk(nameOf(text), text.length), text);
+    assert.deepEqual(worker.chunks.get(toHex(nameOf(text))), text);
+
+    const noise = Uint8Array.from(randomBytes(200_000));
+    const before = worker.packedSeen;
+    await session.storeChunk(nameOf(noise), () => Promise.resolve(noise));
+    assert.equal(worker.packedSeen, before, "what does not shrink goes as it is");
+});
+
+test("nothing is compressed for a worker that does not accept it", async () => {
+    const { session, worker } = start();
+    await session.hello();
+    const text = new Uint8Array(100_000);
+    await session.storeChunk(nameOf(text), () => Promise.resolve(text));
+    assert.equal(worker.packedSeen, 0);
+});
+
+test("a bomb, and what is no DEFLATE, end the request", async () => {
+    const { session, far } = start();
+    await session.hello();
+    const bomb = deflateRawSync(new Uint8Array(1_000_000));
+    for (const body of [Uint8Array.from(bomb), Uint8Array.of(255, 255, 255)]) {
+        const fetching = session.fetchChunk(new Uint8Array(32), 2_000_000);
+        const flags = Flag.response | Flag.compressed;
+        far.onmessage = (request) => {
+            const { requestId } = decodeMessage(request ?? new Uint8Array());
+            const type = MessageType.chunkResponse;
+            void far.send(encodeMessage({ type, flags, requestId }, body));
+        };
+        await assert.rejects(fetching, ofKind("protocol"));
+    }
 });
 
 const codes: [keyof typeof ErrorCode, ErrorKind][] = [

@@ -36,6 +36,7 @@ import {
 } from "../protocol/message.ts";
 import { type Deferred, Mutex, abortable, deferred } from "../wait.ts";
 import { BlobAssembly } from "./assembly.ts";
+import { Packer, canDeflate, canInflate, deflateRaw, inflate } from "./deflate.ts";
 import type { Wire } from "./wire.ts";
 
 export interface SessionOptions {
@@ -76,6 +77,8 @@ interface Pending {
     /** Takes one message of the answer; true when it was the last. */
     take: (message: Message) => boolean;
     fail: (error: unknown) => void;
+    /** Settled when the messages so far are taken: those after a compressed one wait for it. */
+    inbox?: Promise<void>;
 }
 
 /** One request that is sent in one message. */
@@ -104,6 +107,9 @@ export class Session {
     #sweep: ReturnType<typeof setInterval> | undefined;
     #open = true;
     #maxChunkBytes = defaultMaxChunkBytes;
+    /** What was agreed by HELLO. */
+    #inflates = false;
+    #deflates = false;
 
     constructor(wire: Wire, options: SessionOptions = {}) {
         this.#wire = wire;
@@ -124,12 +130,14 @@ export class Session {
     }
 
     async hello(signal?: AbortSignal): Promise<Hello> {
+        this.#inflates = canInflate();
         const answer = await this.#call({
             type: MessageType.hello,
-            body: encodeHello(this.#agent),
+            body: encodeHello(this.#agent, this.#inflates ? [deflateRaw] : []),
             take: this.#whole(decodeHello),
             signal,
         });
+        this.#deflates = answer.accept.includes(deflateRaw) && canDeflate();
         this.#maxChunkBytes = answer.maxChunkBytes;
         return answer;
     }
@@ -239,6 +247,7 @@ export class Session {
         const largest = Math.min(preferredMessageBytes, this.#wire.maxMessageBytes);
         const step = largest - overhead;
         const total = bytes.length;
+        const packer = this.#deflates ? new Packer() : undefined;
         for (let offset = 0; offset < total; offset += step) {
             const pending = this.#pending.get(id);
             if (pending === undefined) {
@@ -248,7 +257,11 @@ export class Session {
             const last = offset + step >= total;
             const head = { type, flags: last ? 0 : Flag.more, requestId: id };
             const place = encodeFragmentHead(total, offset);
-            const message = encodeMessageInto(this.#fragment, head, hash, place, data);
+            const packed = await packer?.pack([hash, place, data]);
+            const message =
+                packed === undefined
+                    ? encodeMessageInto(this.#fragment, head, hash, place, data)
+                    : encodeMessage({ ...head, flags: head.flags | Flag.compressed }, packed);
             await this.#wire.send(message, signal);
             onSent?.(data.length);
         }
@@ -327,9 +340,37 @@ export class Session {
         if (!hasFlag(message, Flag.response)) {
             this.#refuse(message);
         } else if (pending !== undefined) {
-            this.#answer(message, pending);
+            this.#deliver(message, pending);
         }
         // Else the rest of an answer to what was cancelled or given up.
+    }
+
+    /** In order, though inflating takes a while. */
+    #deliver(message: Message, pending: Pending): void {
+        const packed = hasFlag(message, Flag.compressed) && this.#inflates;
+        if (!packed && pending.inbox === undefined) {
+            this.#answer(message, pending);
+            return;
+        }
+        const answer = async (): Promise<void> => {
+            const plain = packed ? await this.#unpack(message, pending) : message;
+            if (plain !== undefined && this.#pending.get(message.requestId) === pending) {
+                this.#answer(plain, pending);
+            }
+        };
+        pending.inbox = (pending.inbox ?? Promise.resolve()).then(answer);
+    }
+
+    /** Undefined where it could not be; the request has failed then. */
+    async #unpack(message: Message, pending: Pending): Promise<Message | undefined> {
+        try {
+            const body = await inflate(message.body, maxMessageBytes - headerBytes);
+            return { ...message, body, flags: message.flags & ~Flag.compressed };
+        } catch (error) {
+            pending.fail(new KollatorError("protocol", String(error), { cause: error }));
+            this.#pending.delete(message.requestId);
+            return undefined;
+        }
     }
 
     #answer(message: Message, pending: Pending): void {

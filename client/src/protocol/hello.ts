@@ -14,11 +14,8 @@ export interface Hello {
     features: string[];
 }
 
-/** Accepts no compression: what people share is compressed already, mostly. */
-export function encodeHello(agent: string): Bytes {
-    return encodeText(
-        JSON.stringify({ version: protocolVersion, role: "client", accept: [], agent }),
-    );
+export function encodeHello(agent: string, accept: readonly string[]): Bytes {
+    return encodeText(JSON.stringify({ version: protocolVersion, role: "client", accept, agent }));
 }
 
 export function decodeHello(body: Bytes): Hello {
