@@ -5,15 +5,16 @@ namespace kollator::chunk {
 void KnownStored::note(const store::ObjectKey& key, std::uint64_t size_bytes) {
     if (max_count_ == 0) return;
     if (const auto known = entries_.find(key); known != entries_.end()) {
-        known->second->second = size_bytes;
+        known->second->size_bytes = size_bytes;
+        known->second->seen = clock_.now();
         order_.splice(order_.begin(), order_, known->second);
         return;
     }
     if (entries_.size() >= max_count_) {
-        entries_.erase(order_.back().first);
+        entries_.erase(order_.back().key);
         order_.pop_back();
     }
-    order_.emplace_front(key, size_bytes);
+    order_.push_front({key, size_bytes, clock_.now()});
     entries_.emplace(key, order_.begin());
 }
 
@@ -24,11 +25,12 @@ void KnownStored::forget(const store::ObjectKey& key) {
     entries_.erase(known);
 }
 
-std::optional<std::uint64_t> KnownStored::find(const store::ObjectKey& key) {
+std::optional<std::uint64_t> KnownStored::find(const store::ObjectKey& key, Duration max_age) {
     const auto known = entries_.find(key);
     if (known == entries_.end()) return std::nullopt;
+    if (clock_.now() - known->second->seen >= max_age) return std::nullopt;
     order_.splice(order_.begin(), order_, known->second);
-    return known->second->second;
+    return known->second->size_bytes;
 }
 
 void KnownMissing::note(const store::ObjectKey& key, TimePoint now) {

@@ -19,20 +19,29 @@ struct ObjectKeyHash {
     }
 };
 
-/// Objects known to be in the object store, with their sizes: the most recently noted ones. Pure.
+/// Objects seen in the object store, with their sizes: the most recently used ones. What was seen
+/// may be gone: another worker, a person or a rule of the bucket may have deleted it. Loop thread.
 class KnownStored {
  public:
-    explicit KnownStored(std::size_t max_count) : max_count_(max_count) {}
+    /// `clock` outlives it.
+    KnownStored(const Clock& clock, std::size_t max_count) : clock_(clock), max_count_(max_count) {}
 
+    /// The object store has just said, or shown, that it has the object.
     void note(const store::ObjectKey& key, std::uint64_t size_bytes);
     void forget(const store::ObjectKey& key);
-    /// The size. Counts as a use.
-    std::optional<std::uint64_t> find(const store::ObjectKey& key);
+    /// The size, where the object was seen less than `max_age` ago. Counts as a use, not as seen.
+    std::optional<std::uint64_t> find(const store::ObjectKey& key, Duration max_age);
     std::size_t count() const { return entries_.size(); }
 
  private:
-    using Order = std::list<std::pair<store::ObjectKey, std::uint64_t>>;
+    struct Entry {
+        store::ObjectKey key;
+        std::uint64_t size_bytes = 0;
+        TimePoint seen;
+    };
+    using Order = std::list<Entry>;
 
+    const Clock& clock_;
     const std::size_t max_count_;
     Order order_;  // most recently used first
     std::unordered_map<store::ObjectKey, Order::iterator, ObjectKeyHash> entries_;

@@ -11,24 +11,41 @@ store::ObjectKey key_of(std::uint8_t number) {
     return store::ObjectKey(ChunkId(bytes));
 }
 
+constexpr Duration kAge = std::chrono::minutes(1);
+
 TEST(KnownStored, ForgetsTheLeastRecentlyUsed) {
-    KnownStored known(3);
+    const ManualClock clock;
+    KnownStored known(clock, 3);
     for (std::uint8_t i = 0; i < 3; ++i) known.note(key_of(i), 100 + i);
-    EXPECT_EQ(known.find(key_of(0)), 100U);
+    EXPECT_EQ(known.find(key_of(0), kAge), 100U);
     known.note(key_of(1), 500);
     known.note(key_of(3), 103);
-    EXPECT_FALSE(known.find(key_of(2)));
-    EXPECT_EQ(known.find(key_of(1)), 500U);
+    EXPECT_FALSE(known.find(key_of(2), kAge));
+    EXPECT_EQ(known.find(key_of(1), kAge), 500U);
     EXPECT_EQ(known.count(), 3U);
     known.forget(key_of(1));
     known.forget(key_of(9));
-    EXPECT_FALSE(known.find(key_of(1)));
+    EXPECT_FALSE(known.find(key_of(1), kAge));
 }
 
 TEST(KnownStored, TellsTheKindsApart) {
-    KnownStored known(3);
+    const ManualClock clock;
+    KnownStored known(clock, 3);
     known.note(store::ObjectKey(ChunkId()), 1);
-    EXPECT_FALSE(known.find(store::ObjectKey(MetadataId())));
+    EXPECT_FALSE(known.find(store::ObjectKey(MetadataId()), kAge));
+}
+
+TEST(KnownStored, TrustsWhatItSawOnlyForAsLongAsTheCallerDoes) {
+    ManualClock clock;
+    KnownStored known(clock, 3);
+    known.note(key_of(1), 100);
+    clock.advance(kAge - std::chrono::milliseconds(1));
+    EXPECT_EQ(known.find(key_of(1), kAge), 100U);
+    clock.advance(std::chrono::milliseconds(1));
+    EXPECT_FALSE(known.find(key_of(1), kAge)) << "being asked for is not being seen";
+    EXPECT_EQ(known.find(key_of(1), 2 * kAge), 100U);
+    known.note(key_of(1), 100);
+    EXPECT_EQ(known.find(key_of(1), kAge), 100U);
 }
 
 TEST(KnownMissing, RemembersForItsTimeOnly) {

@@ -36,6 +36,11 @@ struct ChunkServiceOptions {
 
     /// Names known to be in the object store; about 150 bytes each.
     std::size_t max_known_stored = 200'000;
+    /// For so long "the object store has it" is told without asking again.
+    Duration stored_ttl = std::chrono::minutes(10);
+    /// And for so long a store of the same bytes is acknowledged without asking: a promise, and
+    /// whoever shares the bucket may have deleted the object.
+    Duration stored_promise_ttl = std::chrono::minutes(1);
     /// Names that the object store does not have are not asked for again so soon.
     std::size_t max_known_missing = 10'000;
     Duration missing_ttl = std::chrono::seconds(2);

@@ -37,7 +37,7 @@ std::optional<ChunkStat> StatLookup::known_here(const ChunkId& id) {
     if (const auto size = store_.pending_size(key)) {
         return ChunkStat{static_cast<std::uint32_t>(*size), Residency::kCachedHere};
     }
-    if (const auto size = stored_.find(key)) return stored_stat(*size);
+    if (const auto size = stored_.find(key, options_.stored_ttl)) return stored_stat(*size);
     if (missing_.contains(key, clock_.now())) return ChunkStat{0, Residency::kNotStored};
     return std::nullopt;
 }

@@ -49,7 +49,7 @@ StoreChunkService::StoreChunkService(EventLoop& loop, JobPool& jobs, const Clock
       fetch_budget_(lasting_budget(options.fetch_budget_bytes)),
       upload_budget_(lasting_budget(options.upload_budget_bytes)),
       tally_(metrics),
-      stored_(options.max_known_stored),
+      stored_(clock, options.max_known_stored),
       missing_(options.max_known_missing, options.missing_ttl),
       chunks_(std::make_shared<ChunkBlobs>(disk_cache, options.max_chunk_bytes)),
       metadata_(std::make_shared<MetadataBlobs>(

@@ -89,6 +89,18 @@ TEST_F(StoreTest, StoresOfTheSameNameShareOneUpload) {
     EXPECT_TRUE(again->already_there);
 }
 
+TEST_F(StoreTest, PromisesAnewWhatAnotherMayHaveDeleted) {
+    const Bytes bytes = random_bytes(1000, 1);
+    const ChunkId id = name_of(bytes);
+    ASSERT_TRUE(store(id, bytes).ok());
+    store_.objects.erase(key_of(id));  // another worker's `kollator rm`
+    clock_.advance(options_.stored_promise_ttl);
+    const auto again = store(id, bytes);
+    ASSERT_TRUE(again.ok());
+    EXPECT_FALSE(again->already_there);
+    EXPECT_TRUE(store_.objects.contains(key_of(id)));
+}
+
 TEST_F(StoreTest, BoundsUploadsUnderWay) {
     options_.max_uploads = 2;
     restart();

@@ -92,7 +92,7 @@ void Uploader::put(const store::ObjectKey& key, const std::shared_ptr<BlobKind>&
     }
     // DEVIATION for metadata: two files may share their info dictionary and differ outside of it;
     // the last one stored stands, so it is always put.
-    if (key.kind == store::ObjectKind::kChunk && stored_.find(key)) {
+    if (key.kind == store::ObjectKind::kChunk && stored_.find(key, options_.stored_promise_ttl)) {
         --under_way_;
         tally_.already_there.add();
         on_done(StoreOutcome{.already_there = true, .durability = durability_of(key)});
