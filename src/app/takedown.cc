@@ -100,6 +100,7 @@ Status Takedown::open_denylist() {
                                                       parts_.config.denylist_path,
                                                       [this](const chunk::DenylistPtr& list) {
                                                           parts_.chunks.set_denylist(list);
+                                                          withhold(list);
                                                           if (purge_) purge_->set_denylist(list);
                                                       });
     if (auto status = denylist_->load(); !status) {
@@ -111,6 +112,12 @@ Status Takedown::open_denylist() {
     hang_up_ = std::make_unique<SignalWatch>(parts_.loop, std::vector<int>{SIGHUP},
                                              [this](int) { denylist_->reload(); });
     return {};
+}
+
+void Takedown::withhold(const chunk::DenylistPtr& list) {
+    if (parts_.journal == nullptr) return;
+    parts_.journal->withhold(
+        [list](const store::ObjectKey& key) { return list->contains(key.hash); });
 }
 
 chunk::ExpirySweep::Remove Takedown::remover() {

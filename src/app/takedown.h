@@ -14,6 +14,7 @@
 #include "http/object_endpoints.h"
 #include "http/worker_documents.h"
 #include "loop/signal_watch.h"
+#include "store/journal/journaled_store.h"
 
 namespace kollator::app {
 
@@ -28,6 +29,7 @@ class Takedown {
         const config::Config& config;
         const DataDir& data;
         store::ObjectStore& store;
+        store::JournaledStore* journal;  ///< null where there is none
         chunk::StoreChunkService& chunks;
         MetricsRegistry& metrics;
     };
@@ -49,6 +51,8 @@ class Takedown {
     explicit Takedown(const Parts& parts);
     Status open_deletions();
     Status open_denylist();
+    /// What waits in the journal and is denied now is not sent.
+    void withhold(const chunk::DenylistPtr& list);
     chunk::ExpirySweep::Remove remover();
 
     const Parts parts_;

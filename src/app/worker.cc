@@ -142,8 +142,8 @@ class Worker::Parts {
         chunks.prefetch_budget_bytes = config_.prefetch_budget_bytes;
         chunks_ = chunk::make_chunk_service(loop_, *jobs_, system_clock(), *disk_cache_,
                                             *metadata_cache_, objects(), chunks, metrics_);
-        auto takedown =
-            Takedown::start({loop_, *jobs_, config_, data_, objects(), *chunks_, metrics_});
+        auto takedown = Takedown::start(
+            {loop_, *jobs_, config_, data_, objects(), journal_.get(), *chunks_, metrics_});
         if (!takedown) return takedown.error();
         takedown_ = std::move(*takedown);
         return {};

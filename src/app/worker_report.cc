@@ -42,6 +42,9 @@ HealthCheck check_backlog(const store::JournalStats& journal) {
                          std::to_string(age_s) + " s old";
     if (!journal.write_error.empty()) detail += "; not written: " + journal.write_error;
     if (!journal.send_error.empty()) detail += "; not sent: " + journal.send_error;
+    if (journal.withheld > 0) {
+        detail += "; " + std::to_string(journal.withheld) + " not sent: they are on the denylist";
+    }
     if (journal.damaged > 0) {
         detail += "; " + std::to_string(journal.damaged) + " damaged on this disk since the start";
     }
@@ -156,6 +159,7 @@ http::WorkerStats make_stats(const ReportSources& sources, TimePoint now) {
         stats.backlog.oldest_age_s = static_cast<std::uint64_t>(
             std::chrono::duration_cast<std::chrono::seconds>(journal.oldest_age).count());
         stats.backlog.sending = journal.sending;
+        stats.backlog.withheld = journal.withheld;
         stats.backlog.sent = journal.sent;
         stats.backlog.failures = journal.failures;
         stats.backlog.damaged = journal.damaged;

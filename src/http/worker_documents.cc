@@ -121,6 +121,7 @@ std::string stats_json(const WorkerStats& stats) {
                    {"maxBytes", stats.backlog.max_bytes},
                    {"oldestAge", stats.backlog.oldest_age_s},
                    {"sending", stats.backlog.sending},
+                   {"withheld", stats.backlog.withheld},
                    {"sent", stats.backlog.sent},
                    {"failures", stats.backlog.failures},
                    {"damaged", stats.backlog.damaged},

@@ -80,6 +80,7 @@ struct WorkerStats {
         std::uint64_t max_bytes = 0;
         std::uint64_t oldest_age_s = 0;
         std::uint64_t sending = 0;
+        std::uint64_t withheld = 0;  ///< of the objects: denied, so not sent
         std::uint64_t sent = 0;
         std::uint64_t failures = 0;
         std::uint64_t damaged = 0;

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -159,6 +159,30 @@ test("a worker that writes through sends what one that wrote back has left", asy
     worker = await Worker.start({ ...environment, WRITE_POLICY: "through" });
     await waitFor(async () => (await worker.stats()).backlog.objects === 0, "not sent");
     await assertInObjectStore(chunks);
+    await worker.end("SIGTERM");
+});
+
+test("what is denied while it waits is not sent, unless the entry is taken back", async () => {
+    const environment = settings();
+    let worker = await Worker.start({ ...environment, S3_ENDPOINT: "http://127.0.0.1:1" });
+    const connection = await Connection.open(worker.url);
+    const [denied, other] = await storeMany(connection, 2);
+    connection.close();
+    await worker.end("SIGKILL");
+
+    const denylist = join(environment.DATA_DIR, "denylist.txt");
+    writeFileSync(denylist, `${hashOf(denied).toString("hex")}\n`);
+    worker = await Worker.start({ ...environment, DENYLIST_PATH: denylist });
+    await waitFor(async () => (await worker.stats()).backlog.sent === 1, "the other is not sent");
+    const { backlog } = await worker.stats();
+    assert.deepEqual([backlog.objects, backlog.withheld], [1, 1]);
+    await assertInObjectStore([other]);
+    const key = `chunks/${hashOf(denied).toString("hex")}`;
+    assert.equal((await s3(rgw, { key })).status, 404);
+
+    writeFileSync(denylist, "");
+    await waitFor(async () => (await worker.stats()).backlog.objects === 0, "not sent");
+    await assertInObjectStore([denied]);
     await worker.end("SIGTERM");
 });
 

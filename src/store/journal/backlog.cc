@@ -76,8 +76,17 @@ std::vector<ListEntry> Backlog::list(ObjectKind kind, const std::array<std::uint
 }
 
 std::optional<std::int64_t> Backlog::oldest_ns() const {
-    if (objects_.empty()) return std::nullopt;
-    return objects_.begin()->second.file.written_ns;
+    for (const auto& [number, object] : objects_) {
+        if (!withheld(object.file.name.key)) return object.file.written_ns;
+    }
+    return std::nullopt;
+}
+
+std::size_t Backlog::withheld_count() const {
+    if (!filter_) return 0;
+    return static_cast<std::size_t>(
+        std::count_if(by_key_.begin(), by_key_.end(),
+                      [this](const auto& entry) { return filter_(entry.first); }));
 }
 
 // --- sending -----------------------------------------------------------------------------------
@@ -88,6 +97,7 @@ std::optional<JournalFile> Backlog::next(TimePoint now) {
     for (auto& [number, object] : objects_) {
         if (object.sending || object.held || object.not_before > now) continue;
         if (sending_keys_.contains(object.file.name.key)) continue;
+        if (withheld(object.file.name.key)) continue;
         const std::uint64_t size_bytes = object.file.size_bytes;
         const bool fits = sending_bytes_ + size_bytes <= options_.max_sending_bytes;
         if (!sending_keys_.empty() && !fits) return std::nullopt;
@@ -103,7 +113,7 @@ std::optional<TimePoint> Backlog::next_time(TimePoint now) const {
     const TimePoint at_once = std::max(now, paused_until_);
     std::optional<TimePoint> soonest;
     for (const auto& [number, object] : objects_) {
-        if (object.sending || object.held) continue;
+        if (object.sending || object.held || withheld(object.file.name.key)) continue;
         if (object.not_before <= at_once) return at_once;
         if (!soonest || object.not_before < *soonest) soonest = object.not_before;
     }
@@ -137,6 +147,12 @@ bool Backlog::drop(std::uint64_t number) {
     PendingObject& object = objects_.at(number);
     if (object.sending) end_sending(object);
     return erase(number);
+}
+
+void Backlog::put_back(std::uint64_t number) {
+    PendingObject& object = objects_.at(number);
+    end_sending(object);
+    if (object.replaced) (void)erase(number);
 }
 
 void Backlog::failed(std::uint64_t number, TimePoint now) {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "base/random.h"
@@ -77,13 +79,21 @@ class Backlog {
     void hurry();
 
     void hold(const ObjectKey& key, bool held);
+
+    /// Names that are not sent for as long as `filter` says so; they stay, and take their room.
+    using Filter = std::function<bool(const ObjectKey&)>;
+    void withhold(Filter filter) { filter_ = std::move(filter); }
+    bool withheld(const ObjectKey& key) const { return filter_ && filter_(key); }
+    std::size_t withheld_count() const;
+    /// It was to be sent and is not: without a failure.
+    void put_back(std::uint64_t number);
     bool sending(const ObjectKey& key) const { return sending_keys_.contains(key); }
 
     std::size_t count() const { return by_key_.size(); }
     std::size_t sending_count() const { return sending_keys_.size(); }
     std::uint64_t used_bytes() const { return used_bytes_; }
     std::uint64_t max_bytes() const { return options_.max_bytes; }
-    /// The oldest one's wall clock time.
+    /// The wall clock time of the oldest one that is to be sent.
     std::optional<std::int64_t> oldest_ns() const;
     std::uint64_t next_number() { return next_number_++; }
 
@@ -105,6 +115,7 @@ class Backlog {
     std::uint64_t sending_bytes_ = 0;
     std::uint64_t used_bytes_ = 0;
     std::uint64_t next_number_ = 1;
+    Filter filter_;
     unsigned failures_ = 0;  // pauses in a row
     TimePoint paused_until_{};
 };

@@ -50,6 +50,29 @@ TEST_F(BacklogTest, NumbersGoOnAfterWhatARestartFound) {
     EXPECT_EQ(made_->next_number(), 42U);
 }
 
+TEST_F(BacklogTest, SendsNothingThatIsWithheld) {
+    const auto denied = add(key_of(1));
+    const auto other = add(key_of(2));
+    made_->withhold([](const ObjectKey& key) { return key == key_of(1); });
+    EXPECT_EQ(made_->withheld_count(), 1U);
+    EXPECT_EQ(next(), other);
+    EXPECT_EQ(next(), 0U);
+    EXPECT_FALSE(made_->next_time(now_)) << "nothing to wait for but another filter";
+    EXPECT_TRUE(made_->find(key_of(1)));
+    EXPECT_TRUE(made_->sent(other));
+    EXPECT_FALSE(made_->oldest_ns()) << "what is not to be sent is not late";
+    made_->withhold(nullptr);
+    EXPECT_EQ(next(), denied);
+}
+
+TEST_F(BacklogTest, PutsBackWithoutAFailure) {
+    const auto number = add(key_of(1));
+    EXPECT_EQ(next(), number);
+    made_->put_back(number);
+    EXPECT_EQ(made_->sending_count(), 0U);
+    EXPECT_EQ(next(), number) << "at once: there is no pause";
+}
+
 TEST_F(BacklogTest, BoundsWhatIsOnItsWayByCountAndBytes) {
     make({.max_sending = 2, .max_sending_bytes = 1000});
     const auto large = add(key_of(1), 5000);

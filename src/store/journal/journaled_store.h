@@ -29,8 +29,9 @@ struct JournalStats {
     std::uint64_t objects = 0;  ///< pending
     std::uint64_t size_bytes = 0;
     std::uint64_t max_bytes = 0;
-    Duration oldest_age{};  ///< since it was journaled
+    Duration oldest_age{};  ///< since it was journaled; of those that are to be sent
     std::uint64_t sending = 0;
+    std::uint64_t withheld = 0;   ///< not to be sent: their names are withheld
     std::uint64_t journaled = 0;  ///< since the start, as all below
     std::uint64_t sent = 0;
     std::uint64_t failures = 0;  ///< sends that the object store did not take; they are repeated
@@ -79,8 +80,12 @@ class JournaledStore final : public ObjectStore {
     /// Brings the gauges up to date: ages grow by themselves.
     void refresh_metrics();
 
-    /// Sends what it can without waiting for pauses to end; `on_done` when nothing is pending, or
-    /// after `at_most`. Called once.
+    /// From now on until the next call: objects that `withheld` names are kept here and not sent
+    /// (what is on its way already arrives). `withheld` is asked on the loop's thread, often.
+    void withhold(Backlog::Filter withheld);
+
+    /// Sends what it can without waiting for pauses to end; `on_done` when nothing that may be sent
+    /// is pending, or after `at_most`. Called once.
     void drain(Duration at_most, std::function<void()> on_done);
 
  private:

@@ -33,6 +33,13 @@ void JournaledStore::start_send(const JournalFile& file) {
 
 void JournaledStore::on_loaded(const JournalFile& file, const Result<JournaledBody>& loaded) {
     const std::uint64_t number = file.name.number;
+    if (loaded && backlog_.withheld(file.name.key)) {  // since it was chosen
+        sends_.erase(number);
+        backlog_.put_back(number);
+        advance_removal(file.name.key);
+        pump();
+        return changed();
+    }
     if (loaded) {
         sends_.at(number) =
             below_.put(file.name.key, loaded->body, loaded->digest,
@@ -48,6 +55,13 @@ void JournaledStore::on_loaded(const JournalFile& file, const Result<JournaledBo
         send_failed(file, loaded.error());
     }
     advance_removal(file.name.key);
+    pump();
+    changed();
+}
+
+void JournaledStore::withhold(Backlog::Filter withheld) {
+    KOLLATOR_CHECK(loop_.in_loop_thread());
+    backlog_.withhold(std::move(withheld));
     pump();
     changed();
 }
@@ -140,6 +154,7 @@ JournalStats JournaledStore::journal_stats() const {
     stats.size_bytes = backlog_.used_bytes();
     stats.max_bytes = backlog_.max_bytes();
     stats.sending = backlog_.sending_count();
+    stats.withheld = backlog_.withheld_count();
     if (const auto oldest = backlog_.oldest_ns()) {
         stats.oldest_age = Duration(std::max<std::int64_t>(0, wall_ns() - *oldest));
     }
@@ -169,7 +184,8 @@ void JournaledStore::drain(Duration at_most, std::function<void()> on_done) {
 }
 
 void JournaledStore::check_drained() {
-    if (!on_drained_ || backlog_.count() > 0 || !writes_.empty()) return;
+    if (!on_drained_ || !writes_.empty()) return;
+    if (backlog_.count() > backlog_.withheld_count() || backlog_.sending_count() > 0) return;
     if (!unlinking_.empty()) return;
     drain_timer_.cancel();
     loop_.post([done = std::exchange(on_drained_, nullptr)] { done(); });

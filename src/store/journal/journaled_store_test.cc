@@ -211,6 +211,33 @@ TEST_F(JournaledStoreTest, ADrainEndsInTimeAndTheRestIsSentAfterTheStart) {
     EXPECT_TRUE(wait([&] { return drained; }));
 }
 
+TEST_F(JournaledStoreTest, WhatIsWithheldStaysUntilItIsNot) {
+    const Sample denied = make_sample(1);
+    const Sample other = make_sample(2);
+    const auto is_denied = [&](const ObjectKey& key) { return key == denied.key; };
+    below_.put_error = make_error(ErrorCode::kUnavailable, "away");
+    ASSERT_TRUE(put(denied).ok());
+    ASSERT_TRUE(put(other).ok());
+    open();
+    store_->withhold(is_denied);  // as it is being loaded to be sent
+    below_.put_error.reset();
+    ASSERT_TRUE(wait_sent(1));
+    EXPECT_TRUE(below_.objects.contains(other.key));
+    bool drained = false;
+    store_->drain(kPatience, [&] { drained = true; });
+    ASSERT_TRUE(wait([&] { return drained; })) << "what is withheld is not waited for";
+    EXPECT_FALSE(below_.objects.contains(denied.key));
+    EXPECT_EQ(store_->journal_stats().withheld, 1U);
+
+    open();
+    store_->withhold(is_denied);
+    settle();
+    EXPECT_FALSE(below_.objects.contains(denied.key));
+    store_->withhold(nullptr);
+    ASSERT_TRUE(wait_sent(1));
+    EXPECT_EQ(below_.objects.at(denied.key), denied.bytes);
+}
+
 TEST_F(JournaledStoreTest, WritingThroughPassesOnOnlyWhatWasLeft) {
     below_.put_error = make_error(ErrorCode::kUnavailable, "away");
     const Sample left = make_sample(1);
