@@ -38,6 +38,8 @@ class Download {
     /// The last message was handed over.
     bool finished() const { return finished_; }
     bool began() const { return began_; }
+    /// Of the next piece that is read, in the blob.
+    std::uint32_t position() const { return reader_->position(); }
 
  private:
     void put_head(std::uint32_t offset, bool last);

@@ -13,6 +13,9 @@ struct SessionLimits {
     /// Data in one fragment of an answer; less where the peer takes smaller messages. 64 KiB: a
     /// multiple of a disk's block, and little enough that 128 requests take turns quickly.
     std::uint32_t fragment_data_bytes = 64 * 1024;
+    /// The first one of an answer is shorter, so that it is there before what follows keeps the
+    /// peer busy. All others end at multiples of fragment_data_bytes in the blob.
+    std::uint32_t first_fragment_data_bytes = 16 * 1024;
     /// protocol.md 2.2: "at least 64 requests in flight on a connection". Over it: BUSY.
     std::size_t max_active_requests = 128;
     std::size_t max_channels = 16;

@@ -125,16 +125,22 @@ std::list<Outgoing::Turn>::iterator Outgoing::next_turn() {
     });
 }
 
+/// At most, of the next fragment's data.
+std::uint32_t Outgoing::piece_bytes(const Download& download, std::size_t max_message_bytes) const {
+    const std::uint32_t whole = limits_.fragment_data_bytes;
+    const std::uint32_t most = download.began() ? whole : limits_.first_fragment_data_bytes;
+    const std::uint32_t to_boundary = whole - download.position() % whole;
+    const std::size_t room = max_message_bytes - protocol::kResponseHeadBytes;
+    return static_cast<std::uint32_t>(std::min<std::size_t>({most, to_boundary, room}));
+}
+
 /// One fragment of one download. The observer may remove and add turns.
 void Outgoing::take_turn(std::list<Turn>::iterator turn) {
     const RequestKey key = turn->key;
     Download& download = *turn->download;
     Channel& channel = channels_.at(key.channel);
-    const std::size_t room = max_message_bytes(channel) - protocol::kResponseHeadBytes;
-    const auto max_data_bytes =
-        static_cast<std::uint32_t>(std::min<std::size_t>(limits_.fragment_data_bytes, room));
-
-    const Result<Download::Step> step = download.prepare(max_data_bytes);
+    const Result<Download::Step> step =
+        download.prepare(piece_bytes(download, max_message_bytes(channel)));
     if (!step.ok()) {
         ring_.erase(turn);
         observer_.on_download_failed(key, step.error());

@@ -90,6 +90,7 @@ class Outgoing {
     void send_answers();
     bool send_answers(Channel& channel);
     std::list<Turn>::iterator next_turn();
+    std::uint32_t piece_bytes(const Download& download, std::size_t max_message_bytes) const;
     void take_turn(std::list<Turn>::iterator turn);
     static std::size_t max_message_bytes(const Channel& channel);
     Status send(Channel& channel, ByteSpan head, ByteSpan body);

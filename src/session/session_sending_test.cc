@@ -36,6 +36,22 @@ TEST_F(SessionSending, ReadyRequestsTakeTurnsFragmentByFragment) {
     EXPECT_EQ(ids(answers()), (std::vector<std::uint32_t>{1, 2, 3, 1, 2, 3, 1, 2, 3}));
 }
 
+TEST_F(SessionSending, TheFirstFragmentIsShortAndTheOthersEndAtWholeBlocks) {
+    limits.first_fragment_data_bytes = 300;
+    start();
+    const ChunkId id = chunks.put(pattern(3000));
+    request(1, id);
+    request(2, id, 1900, 1100);
+    settle();
+    std::map<std::uint32_t, std::vector<std::size_t>> sizes;
+    for (const Answer& answer : answers()) {
+        sizes[to_number(answer.header.request_id)].push_back(
+            std::get<protocol::ResponseFragment>(answer.body).data.size());
+    }
+    EXPECT_EQ(sizes[1], (std::vector<std::size_t>{300, 700, 1000, 1000}));
+    EXPECT_EQ(sizes[2], (std::vector<std::size_t>{100, 1000}));
+}
+
 TEST_F(SessionSending, ASmallAnswerGoesBeforeFragments) {
     start();
     link.room_bytes = 0;
