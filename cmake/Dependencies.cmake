@@ -10,6 +10,7 @@ find_package(CLI11 REQUIRED)
 find_package(CURL REQUIRED)
 find_package(prometheus-cpp REQUIRED)
 pkg_check_modules(usrsctp REQUIRED IMPORTED_TARGET usrsctp)
+pkg_check_modules(libtorrent REQUIRED IMPORTED_TARGET libtorrent-rasterbar)
 pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 

@@ -21,6 +21,7 @@ namespace kollator::app {
 ///     metadata/         torrents' metadata, cached
 ///     deletes           deletions that wait for their day
 ///     denylist.purged   which denylist the object store has been purged of
+///     dht.state         the DHT node's id and routing table
 ///     store/            the objects, where no S3 is configured
 ///     egress            what S3 sent in this calendar month
 class DataDir {

@@ -8,6 +8,7 @@
 #include "base/file_system.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/dht_status.h"
 #include "config/command_line.h"
 #include "crypto/system_random.h"
 
@@ -72,16 +73,21 @@ int run_with_settings(const config::CommandLine& line) {
     }
 }
 
-/// `kollator ls` and `kollator rm`.
+/// `kollator ls`, `kollator rm` and `kollator dht`.
 int run_client(const config::CommandLine& line) {
     const char* token = std::getenv("ADMIN_TOKEN");
     cli::WorkerClient worker({line.worker_url, token != nullptr ? token : ""});
     const cli::Output output{
         [](const std::string& text) { std::printf("%s\n", text.c_str()); },
         [](const std::string& text) { std::fprintf(stderr, "kollator: %s\n", text.c_str()); }};
-    const int exit_code = line.command == config::Command::kList
-                              ? cli::list(worker, line.list, output)
-                              : cli::remove(worker, line.remove, output);
+    int exit_code = config::kExitOk;
+    if (line.command == config::Command::kList) {
+        exit_code = cli::list(worker, line.list, output);
+    } else if (line.command == config::Command::kDht) {
+        exit_code = cli::dht_status(worker, line.dht.json, output);
+    } else {
+        exit_code = cli::remove(worker, line.remove, output);
+    }
     return std::fflush(stdout) == 0 ? exit_code : config::kExitFailure;
 }
 
@@ -99,6 +105,7 @@ int run(const std::vector<std::string>& arguments) {
             return config::kExitOk;
         case config::Command::kList:
         case config::Command::kRemove:
+        case config::Command::kDht:
             return run_client(line);
         default:
             return run_with_settings(line);

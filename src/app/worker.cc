@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/dht_service.h"
 #include "app/front_link.h"
 #include "app/ice_server_options.h"
 #include "app/peer_session.h"
@@ -55,6 +56,7 @@ class Worker::Parts {
     Status open() {
         if (auto status = open_storage(); !status) return status;
         if (auto status = open_ports(); !status) return status;
+        open_dht();
         open_sessions();
         open_endpoints();
         open_direct_dial();
@@ -89,10 +91,10 @@ class Worker::Parts {
             for (const rtc::PeerInfo& peer : endpoint_->peers()) {
                 endpoint_->close(peer.id, "worker is shutting down");
             }
-            if (!journal_) return close_caches(std::move(on_done));
+            if (!journal_) return close_what_lasts(std::move(on_done));
             const Duration left = std::max(Duration::zero(), Duration(end - loop_.now()));
             journal_->drain(left, [this, on_done = std::move(on_done)]() mutable {
-                close_caches(std::move(on_done));
+                close_what_lasts(std::move(on_done));
             });
         });
     }
@@ -189,6 +191,13 @@ class Worker::Parts {
         return {};
     }
 
+    void open_dht() {
+        if (!config_.uses_dht()) return;
+        dht_ = std::make_unique<DhtService>(
+            DhtService::Parts{loop_, *jobs_, config_, data_, *chunks_, *disk_cache_,
+                              *metadata_cache_, metrics_, endpoint_->port()});
+    }
+
     void open_sessions() {
         if (options_.shared_key) {
             authenticator_.emplace(*options_.shared_key, options_.id, system_clock(),
@@ -205,6 +214,7 @@ class Worker::Parts {
             .features = {},
             .health = [this] { return http::health_json(health()); },
             .authenticator = authenticator_ ? &*authenticator_ : nullptr,
+            .discovery = dht_.get(),
         });
     }
 
@@ -215,9 +225,11 @@ class Worker::Parts {
             http::WorkerStats stats = make_stats(sources(), loop_.now());
             stats.direct_addresses = direct_addresses();
             stats.candidates = endpoint_->local_candidates();
+            if (dht_) stats.dht = dht_->stats();
             return stats;
         };
         hooks.objects = takedown_->hooks();
+        if (dht_) hooks.dht = dht_->hooks();
         hooks.clear_cache = [this](std::function<void(std::size_t)> on_done) {
             clear_caches(std::move(on_done));
         };
@@ -225,6 +237,7 @@ class Worker::Parts {
             if (journal_) journal_->refresh_metrics();
             rtc_metrics_.refresh(endpoint_->stats());
             takedown_->update_metrics();
+            if (dht_) dht_->update_metrics();
             return metrics_.to_text();
         };
         hooks.rtc_accept = [this](std::string_view offer) -> Result<http::RtcAnswer> {
@@ -312,13 +325,22 @@ class Worker::Parts {
                 *probe_,     *takedown_,       *endpoint_, fronts_,      journal_.get()};
     }
 
-    http::HealthReport health() const { return make_health(sources(), loop_.now()); }
+    http::HealthReport health() const {
+        http::HealthReport report = make_health(sources(), loop_.now());
+        if (dht_) report.checks.push_back(dht_->health());
+        return report;
+    }
 
     void clear_caches(std::function<void(std::size_t)> on_done) {
         disk_cache_->clear([this, on_done = std::move(on_done)](std::size_t chunks) {
             metadata_cache_->clear(
                 [on_done, chunks](std::size_t torrents) { on_done(chunks + torrents); });
         });
+    }
+
+    void close_what_lasts(std::function<void()> on_done) {
+        if (!dht_) return close_caches(std::move(on_done));
+        dht_->close([this, on_done = std::move(on_done)] { close_caches(on_done); });
     }
 
     void close_caches(std::function<void()> on_done) {
@@ -362,6 +384,7 @@ class Worker::Parts {
     std::unique_ptr<chunk::StoreChunkService> chunks_;
     std::unique_ptr<Takedown> takedown_;
     std::optional<cluster::Authenticator> authenticator_;
+    std::unique_ptr<DhtService> dht_;  // null: not in the DHT
     std::unique_ptr<session::SessionContext> context_;
     std::unique_ptr<rtc::Certificate> certificate_;
     std::unique_ptr<rtc::Endpoint> endpoint_;

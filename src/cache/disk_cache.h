@@ -145,6 +145,11 @@ class DiskCache {
     /// and has been dropped; kNotFound: it is not cached; kLimit: out of descriptors.
     virtual void verify(const ChunkId& id, OnDone on_done) = 0;
 
+    /// Told, on the loop, of each chunk that can be found from now on or no longer; not of what is
+    /// indexed at the start (when_loaded(), list()). Set once; must not call the cache.
+    using Observer = std::function<void(const ChunkId& id, bool there)>;
+    virtual void observe(Observer observer) = 0;
+
     /// Runs `on_ready` once the folder is indexed, or cannot be.
     virtual void when_loaded(std::function<void()> on_ready) = 0;
 

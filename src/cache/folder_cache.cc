@@ -189,6 +189,7 @@ void FolderCache::on_written(const ChunkId& id, Written written) {
                        wall_ns()});
         ++counters_.insertions;
         order_changed_ = true;
+        if (observer_) observer_(id, true);
         if (ended.unwanted) drop(id);
     } else {
         index_.release(ended.charged_bytes);
@@ -251,6 +252,7 @@ void FolderCache::drop(const ChunkId& id) {
         if (open->listed) open_files_.erase(open->position);
         open->listed = false;
         open_.erase(id);
+        if (observer_) observer_(id, false);
     } else {
         item = index_.remove(id);
         forget_files({item});
@@ -262,6 +264,7 @@ void FolderCache::drop(const ChunkId& id) {
 /// Closes the files of removed chunks that nobody reads.
 void FolderCache::forget_files(const std::vector<IndexItem>& items) {
     for (const IndexItem& item : items) {
+        if (observer_) observer_(item.id, false);
         const auto found = open_.find(item.id);
         if (found == open_.end()) continue;
         const auto open = found->second;

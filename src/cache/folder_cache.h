@@ -55,6 +55,7 @@ class FolderCache final : public DiskCache {
     void clear(std::function<void(std::size_t dropped)> on_done) override;
     std::vector<CacheEntry> list(const ChunkId& after, std::size_t limit) const override;
     CacheStats stats() const override;
+    void observe(Observer observer) override { observer_ = std::move(observer); }
     CacheUses uses() const override;
     void verify(const ChunkId& id, OnDone on_done) override;
     void when_loaded(std::function<void()> on_ready) override;
@@ -129,6 +130,8 @@ class FolderCache final : public DiskCache {
     FileSystem& fs_;
     const Clock& clock_;
     const CacheOptions options_;
+
+    Observer observer_;
 
     // owned
     ChunkIndex index_;

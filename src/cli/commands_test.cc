@@ -4,6 +4,8 @@
 
 #include <deque>
 
+#include "cli/dht_status.h"
+
 namespace kollator::cli {
 namespace {
 
@@ -115,6 +117,33 @@ TEST_F(CommandsTest, GoesOnAfterAFailureOfOneNameOnly) {
     client_.asked.clear();
     EXPECT_EQ(run_remove({kOne, kTwo}), kExitUnreachable);
     EXPECT_EQ(client_.asked.size(), 1U);
+}
+
+TEST_F(CommandsTest, TellsHowAWorkerStandsInTheDht) {
+    answer(200, R"({"dht":{"enabled":true,"ports":[6881],"announcer":{"keys":258,"due":1,"late":0,
+        "oldestAge":77},"network":{"contacts":90,"good":80,"stale":2,"lost":false,
+        "estimatedSize":15000000,"rttMs":93.25,"tables":[{"family":4,"nodeId":"ab","nodes":90,
+        "replacements":4}]}}})");
+    EXPECT_EQ(dht_status(client_, false, output_), 0);
+    EXPECT_EQ(client_.asked.front(), "GET /stats");
+    ASSERT_GE(results_.size(), 5U);
+    EXPECT_EQ(results_[0], "port            [6881]");
+    EXPECT_EQ(results_[1], "node (IPv4)     ab, 90 nodes, 4 replacements");
+    EXPECT_EQ(results_[2], "contacts        90, 80 good, 2 stale");
+    EXPECT_NE(results_[3].find("15000000 nodes, round trip 93.2 ms"), std::string::npos);
+    EXPECT_EQ(results_[4], "announced       258 keys, 1 due, 0 late, the oldest 77 s ago");
+}
+
+TEST_F(CommandsTest, AWorkerThatIsNotInTheDhtOrLostItIsAFailure) {
+    answer(200, R"({"dht":{"enabled":false}})");
+    EXPECT_EQ(dht_status(client_, false, output_), 1);
+    EXPECT_NE(faults_.at(0).find("DHT_BOOTSTRAP_NODES"), std::string::npos);
+    answer(200, R"({"dht":{"enabled":true,"network":{"lost":true,"silence":301}}})");
+    EXPECT_EQ(dht_status(client_, true, output_), 1);
+    EXPECT_EQ(faults_.at(1), "no node has answered for 301 s");
+    answer(200, R"({"dht":7})");
+    EXPECT_EQ(dht_status(client_, false, output_), 1);
+    EXPECT_EQ(dht_status(client_, false, output_), kExitUnreachable);
 }
 
 }  // namespace

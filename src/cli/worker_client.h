@@ -60,6 +60,10 @@ class WorkerClient {
     };
 
     std::optional<Failure> list(const Query& query, Page& page);
+    /// One of the worker's documents, such as "/stats".
+    std::optional<Failure> get(const std::string& path, std::string& body) {
+        return ask("GET", path, body);
+    }
     std::optional<Failure> remove(bool torrent, const std::string& hash, Removed& removed);
 
  protected:

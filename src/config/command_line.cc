@@ -42,6 +42,9 @@ constexpr Description kDescriptions[] = {
      "What is not there counts as removed. Where deletion is delayed (S3_MIN_STORAGE_DAYS) the "
      "day\n"
      "is told, and nobody can read it meanwhile. Other workers keep what they have cached."},
+    {Command::kDht, "dht", 0, "How a worker stands in the BitTorrent DHT",
+     "`kollator dht status` asks a running worker, over HTTP: its routing table, the size of the\n"
+     "network, what it announces, look-ups. Fails where the worker is not in the DHT, or lost it."},
 };
 
 constexpr const char* kWorkerFooter =
@@ -89,6 +92,12 @@ void add_worker_options(CLI::App& sub, Command command, CommandLine& line, std::
         sub.add_flag("--torrents", line.list.torrents, "Torrents, not chunks.");
         sub.add_flag("--cached", line.list.cached, "What the worker has cached.");
         sub.add_flag("--json", line.list.json, "A JSON document a line.");
+    } else if (command == Command::kDht) {
+        sub.add_option("what", "status")
+            ->required()
+            ->check(CLI::IsMember({"status"}))
+            ->type_name("status");
+        sub.add_flag("--json", line.dht.json, "The worker's own document.");
     } else {
         sub.add_flag("--torrents", line.remove.torrents, "The hashes are torrents' info-hashes.");
         sub.add_option("hash", line.remove.hashes, "64 hex digits.")->required()->type_name("HASH");
@@ -106,6 +115,7 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments,
     app.require_subcommand(1);
     std::string list_url;
     std::string remove_url;
+    std::string dht_url;
     for (const Description& description : kDescriptions) {
         CLI::App* sub = app.add_subcommand(description.name, description.summary);
         sub->description(std::string(description.summary) + "\n" + description.details);
@@ -120,9 +130,12 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments,
             sub->add_option("file", line.key_file, "Where the key goes.")->required();
             sub->add_flag("--force", line.force, "Replace an existing file.");
         }
-        if (description.command == Command::kList || description.command == Command::kRemove) {
-            add_worker_options(*sub, description.command, line,
-                               description.command == Command::kList ? list_url : remove_url);
+        if (description.command == Command::kList) {
+            add_worker_options(*sub, description.command, line, list_url);
+        } else if (description.command == Command::kRemove) {
+            add_worker_options(*sub, description.command, line, remove_url);
+        } else if (description.command == Command::kDht) {
+            add_worker_options(*sub, description.command, line, dht_url);
         }
     }
 
@@ -130,7 +143,9 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments,
     try {
         std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
         app.parse(reversed);
-        line.worker_url = line.command == Command::kRemove ? remove_url : list_url;
+        line.worker_url = list_url;
+        if (line.command == Command::kRemove) line.worker_url = remove_url;
+        if (line.command == Command::kDht) line.worker_url = dht_url;
     } catch (const CLI::ParseError& error) {
         std::ostringstream out;
         std::ostringstream problem;

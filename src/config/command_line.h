@@ -16,12 +16,18 @@ enum class Command : std::uint8_t {
     kSettings,
     kList,
     kRemove,
+    kDht,
 };
 
 /// `kollator ls`
 struct ListOptions {
     bool torrents = false;
     bool cached = false;
+    bool json = false;
+};
+
+/// `kollator dht status`
+struct DhtOptions {
     bool json = false;
 };
 
@@ -37,9 +43,10 @@ struct CommandLine {
     std::string config_file;  ///< --config; empty: none
     std::string key_file;     ///< keygen's argument
     bool force = false;       ///< keygen --force
-    std::string worker_url;   ///< ls and rm: "http://host:port", without a slash at the end
+    std::string worker_url;   ///< ls, rm and dht: "http://host:port", without a slash at the end
     ListOptions list;
     RemoveOptions remove;
+    DhtOptions dht;
 
     /// Set where there is nothing to run: the exit code and the text to print (help, version, or
     /// what was wrong).

@@ -85,8 +85,13 @@ struct Config {
     std::vector<TurnServer> turn_servers;
     std::string turn_secret;  ///< what coturn calls static-auth-secret
     std::filesystem::path turn_ca_file;
+    std::string dht_enabled = "auto";
     std::vector<std::string> dht_bootstrap_nodes;
     std::uint16_t dht_port = 0;
+    bool dht_read_only = false;
+    bool dht_allow_private = false;
+    std::uint32_t dht_packets_per_second = 0;
+    std::uint32_t dht_upload_bytes_per_second = 0;
     std::chrono::milliseconds worker_health_timeout{0};
 
     // The end.
@@ -96,6 +101,9 @@ struct Config {
     std::string log_level;
     std::string debug;
 
+    bool uses_dht() const {
+        return dht_enabled == "auto" ? !dht_bootstrap_nodes.empty() : dht_enabled == "true";
+    }
     bool uses_s3() const { return !s3_endpoint.empty(); }
 };
 

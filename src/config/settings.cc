@@ -252,15 +252,45 @@ void add_network(std::vector<Setting>& all) {
     all.push_back({"TURN_CA_FILE", "", "the path of a PEM file",
                    "Certificate authorities for `turns:` servers, in place of the system's.",
                    kWorker, false, false, path(&Config::turn_ca_file)});
-    all.push_back({"DHT_BOOTSTRAP_NODES", "", "host:port entries, separated by commas",
-                   "Where the BitTorrent DHT is entered.", kWorker, false, true,
-                   list(&Config::dht_bootstrap_nodes, if_good(is_host_port))});
-    all.push_back({"DHT_PORT", "6881", "a port number, 0 to 65535", "The UDP port of the DHT node.",
-                   kWorker, false, true, integer(&Config::dht_port, 0, 65535)});
     all.push_back({"WORKER_HEALTH_TIMEOUT", "1000", "milliseconds, 100 to 600000",
                    "A worker from which a front hears nothing for this long (and a second of "
                    "grace) leaves the pool.",
                    kFront, false, false, duration(&Config::worker_health_timeout, 100, 600000)});
+}
+
+void add_dht(std::vector<Setting>& all) {
+    all.push_back({"DHT_ENABLED", "auto", "`auto`, `true` or `false`",
+                   "Whether the worker takes part in the BitTorrent DHT. `auto`: where "
+                   "DHT_BOOTSTRAP_NODES names somebody, so that nothing leaves this machine "
+                   "unasked.",
+                   kWorker, false, false,
+                   checked(&Config::dht_enabled, [](const std::string& word) {
+                       return word == "auto" || word == "true" || word == "false";
+                   })});
+    all.push_back({"DHT_BOOTSTRAP_NODES", "", "host:port entries, separated by commas",
+                   "Where the BitTorrent DHT is entered, such as "
+                   "`router.bittorrent.com:6881,dht.transmissionbt.com:6881`.",
+                   kWorker, false, false,
+                   list(&Config::dht_bootstrap_nodes, if_good(is_host_port))});
+    all.push_back({"DHT_PORT", "6881", "a port number, 0 to 65535 (0: any free one)",
+                   "The UDP port of the DHT node.", kWorker, false, false,
+                   integer(&Config::dht_port, 0, 65535)});
+    all.push_back({"DHT_READ_ONLY", "false", "`true` or `false`",
+                   "For a worker that others cannot reach at DHT_PORT: it asks, and tells others "
+                   "to ask it nothing (BEP 43).",
+                   kWorker, false, false, boolean(&Config::dht_read_only)});
+    all.push_back({"DHT_ANNOUNCE_PACKETS_PER_SECOND", "1500", "packets a second, 10 to 100000",
+                   "The most that announcing may send. A key takes about 18 packets in 25 minutes: "
+                   "1,500 a second are enough for 100,000 keys.",
+                   kWorker, false, false, integer(&Config::dht_packets_per_second, 10, 100'000)});
+    all.push_back({"DHT_UPLOAD_KBPS", "2000", "kilobytes a second, 100 to 1000000",
+                   "The most that the DHT node may send, its answers to others included.", kWorker,
+                   false, false,
+                   integer(&Config::dht_upload_bytes_per_second, 100, 1'000'000, kKilobyte)});
+    all.push_back({"DHT_ALLOW_PRIVATE", "false", "`true` or `false`",
+                   "Whether private and loopback addresses are taken from the DHT, dialled and "
+                   "handed to clients: for private networks and tests.",
+                   kWorker, false, false, boolean(&Config::dht_allow_private)});
 }
 
 void add_logs(std::vector<Setting>& all) {
@@ -374,6 +404,7 @@ const std::vector<Setting>& settings() {
         add_s3(all);
         add_takedown(all);
         add_network(all);
+        add_dht(all);
         add_logs(all);
         return all;
     }();

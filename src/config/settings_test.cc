@@ -63,8 +63,9 @@ TEST(Settings, EveryVariableOfTheSpecificationIsRead) {
                 ElementsAre(TurnServer{"turn:c.example:3478?transport=tcp", "u", "p"}));
     EXPECT_EQ(loaded.config.shared_key_path, "/k");
     EXPECT_EQ(loaded.config.debug, "kollator:*");
-    EXPECT_THAT(loaded.notices,
-                UnorderedElementsAre(HasSubstr("DHT_BOOTSTRAP_NODES"), HasSubstr("DHT_PORT")));
+    EXPECT_THAT(loaded.notices, IsEmpty());
+    EXPECT_TRUE(loaded.config.uses_dht()) << "DHT_ENABLED=auto, and there is a way in";
+    EXPECT_FALSE(load({}, {}, {}).config.uses_dht());
 }
 
 TEST(Settings, EachFaultIsOneLineThatNamesVariableValueAndExpectation) {

@@ -91,6 +91,15 @@ Sha1Digest hmac_sha1(ByteSpan key, ByteSpan message) {
     return hmac<20>(context.get(), key, message);
 }
 
+Sha1Digest sha1(ByteSpan message) {
+    Sha1Digest out;
+    unsigned int length = 0;
+    KOLLATOR_CHECK(
+        EVP_Digest(message.data(), message.size(), out.data(), &length, EVP_sha1(), nullptr) == 1);
+    KOLLATOR_CHECK(length == out.size());
+    return out;
+}
+
 Md5Digest md5(ByteSpan message) {
     Md5Digest out;
     unsigned int length = 0;

@@ -36,6 +36,9 @@ Sha256Digest hmac_sha256(ByteSpan key, ByteSpan message);
 /// For STUN's MESSAGE-INTEGRITY (RFC 8489) only.
 Sha1Digest hmac_sha1(ByteSpan key, ByteSpan message);
 
+/// For keys of the BitTorrent DHT that are no truncated SHA-256 only.
+Sha1Digest sha1(ByteSpan message);
+
 /// For the key of STUN's long-term credentials (RFC 8489 9.2.2) only.
 Md5Digest md5(ByteSpan message);
 

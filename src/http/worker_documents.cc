@@ -127,10 +127,7 @@ std::string stats_json(const WorkerStats& stats) {
                    {"damaged", stats.backlog.damaged},
                    {"lastError", stats.backlog.last_error}}},
                  {"takedown", takedown_json(stats)},
-                 {"dht",
-                  {{"announcements", stats.dht.announcements},
-                   {"queries", stats.dht.queries},
-                   {"peers", stats.dht.peers}}}});
+                 {"dht", dht_json(stats.dht)}});
 }
 
 }  // namespace kollator::http

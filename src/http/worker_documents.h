@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "http/cache_document.h"
+#include "http/dht_endpoints.h"
 
 namespace kollator::http {
 
@@ -109,11 +110,7 @@ struct WorkerStats {
         };
         std::optional<Expiry> expiry;  ///< where it is set
     } takedown;
-    struct {
-        std::uint64_t announcements = 0;
-        std::uint64_t queries = 0;
-        std::uint64_t peers = 0;
-    } dht;
+    DhtStats dht;
 };
 
 /// {"status":"ok"|"warn"|"error","workerId","uptime","version","checks":{name:{status,detail}}}

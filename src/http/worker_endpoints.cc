@@ -71,20 +71,6 @@ void post_cache_clear(const WorkerPtr& worker, const Request& request, const Res
     });
 }
 
-void post_announce(const WorkerPtr& worker, const Request& request, const Responder& responder) {
-    if (auto refusal = refuse_unless_admin(request, worker->options.admin_token)) {
-        return responder.send(*std::move(refusal));
-    }
-    if (!worker->hooks.announce) {
-        return responder.send(error_response(
-            501, "not-implemented", "this version of the worker does not announce in the DHT yet"));
-    }
-    worker->hooks.announce([responder](Result<std::size_t> announced) {
-        if (!announced) return responder.send(unavailable(announced.error().detail));
-        responder.send(json_response(200, "{\"announced\":" + std::to_string(*announced) + "}"));
-    });
-}
-
 // ---- peer connections, protocol.md 1.1 ----
 
 Response refusal_of(const Error& error) {
@@ -175,6 +161,7 @@ void add_worker_endpoints(HttpServer& server, WorkerHooks hooks, WorkerEndpointO
     KOLLATOR_CHECK(hooks.health && hooks.stats && hooks.clear_cache && hooks.metrics &&
                    hooks.rtc_accept && hooks.rtc_candidate && hooks.rtc_restart && hooks.rtc_close);
     add_object_endpoints(server, hooks.objects, options.admin_token);
+    add_dht_endpoints(server, hooks.dht, options.admin_token);
     const auto worker = std::make_shared<Worker>(
         Worker{std::move(hooks), std::move(options), SessionNames(random)});
 
@@ -195,10 +182,6 @@ void add_worker_endpoints(HttpServer& server, WorkerHooks hooks, WorkerEndpointO
     server.route("POST", "/cache/clear",
                  [worker](const Request& request, const Responder& responder) {
                      post_cache_clear(worker, request, responder);
-                 });
-    server.route("POST", "/dht/announce",
-                 [worker](const Request& request, const Responder& responder) {
-                     post_announce(worker, request, responder);
                  });
     const RouteOptions rtc{.cors = true, .max_body_bytes = kMaxOfferBytes};
     server.route("POST", "/rtc", at_once(post_rtc), rtc);

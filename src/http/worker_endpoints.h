@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/random.h"
 #include "base/result.h"
+#include "http/dht_endpoints.h"
 #include "http/http_server.h"
 #include "http/object_endpoints.h"
 #include "http/worker_documents.h"
@@ -19,11 +20,12 @@ struct RtcAnswer {
     std::string sdp;
 };
 
-/// What the endpoints ask of the worker. All run on the loop; each but `announce` is needed.
+/// What the endpoints ask of the worker. All run on the loop; all but the DHT's are needed.
 struct WorkerHooks {
     std::function<HealthReport()> health;
     std::function<WorkerStats()> stats;
     ObjectHooks objects;
+    DhtHooks dht;
     /// `on_done` gets the number of chunks dropped.
     std::function<void(std::function<void(std::size_t)> on_done)> clear_cache;
     /// Prometheus text format, version 0.0.4.
@@ -42,10 +44,6 @@ struct WorkerHooks {
         rtc_restart;
     /// Closes a connection; one that is gone already is no fault.
     std::function<void(std::uint64_t peer)> rtc_close;
-
-    /// Announces what is cached in the DHT; gives how many names were accepted for it. Empty
-    /// function: 501.
-    std::function<void(std::function<void(Result<std::size_t>)> on_done)> announce;
 };
 
 struct WorkerEndpointOptions {

@@ -60,6 +60,7 @@ class WorkerEndpointsTest : public ::testing::Test {
             return std::string(ufrag == "same" ? "" : "a=ice-ufrag:worker\r\n");
         };
         hooks.rtc_close = [this](std::uint64_t peer) { closed_ = peer; };
+        hooks.dht = dht_;
         return hooks;
     }
 
@@ -76,6 +77,7 @@ class WorkerEndpointsTest : public ::testing::Test {
     std::vector<std::string> candidates_;
     std::uint64_t closed_ = 0;
     std::string restarted_;
+    DhtHooks dht_;
 };
 
 TEST_F(WorkerEndpointsTest, HealthIs503OnlyForAnError) {
@@ -119,6 +121,32 @@ TEST_F(WorkerEndpointsTest, ClearsTheCacheWithTheTokenWhereOneIsSet) {
     EXPECT_EQ(client_->exchange("POST", "/cache/clear", "", good).status, 200);
     EXPECT_EQ(client_->exchange("POST", "/dht/announce", "", good).status, 501);
     EXPECT_EQ(client_->exchange("POST", "/dht/announce").status, 401);
+}
+
+TEST_F(WorkerEndpointsTest, TheDhtIsAskedByNameAndByKey) {
+    dht_.announce = [] { return Result<std::size_t>(5); };
+    dht_.look_up = [](const ChunkId& id, const DhtHooks::OnPeers& on_done) {
+        if (id == ChunkId()) return on_done(make_error(ErrorCode::kLimit, "too many look-ups"));
+        on_done(std::vector<DhtPeer>{{"1.2.3.4", 8081}, {"2a00::1", 1}});
+    };
+    dht_.heard = [](const InfoHash&) { return std::vector<DhtPeer>{{"1.2.3.4", 1}}; };
+    start();
+    EXPECT_EQ(client_->exchange("POST", "/dht/announce").body, "{\"announced\":5}");
+    const std::string name(64, 'a');
+    const std::string key(40, 'a');
+    EXPECT_EQ(client_->exchange("GET", "/dht/lookup/" + name).body,
+              "{\"hash\":\"" + name + "\",\"infoHash\":\"" + key +
+                  "\",\"peers\":[{\"address\":\"1.2.3.4\",\"family\":4,\"port\":8081},"
+                  "{\"address\":\"2a00::1\",\"family\":6,\"port\":1}]}");
+    const RawResponse busy = client_->exchange("GET", "/dht/lookup/" + std::string(64, '0'));
+    EXPECT_EQ(busy.status, 503);
+    EXPECT_EQ(busy.header("retry-after"), "5");
+    EXPECT_EQ(client_->exchange("GET", "/dht/lookup/" + key).status, 400);
+    for (const std::string& hash : {name, key}) {
+        EXPECT_NE(client_->exchange("GET", "/dht/peers/" + hash).body.find("1.2.3.4"),
+                  std::string::npos);
+    }
+    EXPECT_EQ(client_->exchange("GET", "/dht/peers/xyz").status, 400);
 }
 
 TEST_F(WorkerEndpointsTest, AnOfferIsAnsweredAndItsSessionCanBeTrickledAndEnded) {

@@ -14,6 +14,7 @@
 #include "loop/event_loop.h"
 #include "protocol/deflate.h"
 #include "protocol/message.h"
+#include "session/discovery.h"
 #include "session/limits.h"
 
 namespace kollator::cluster {
@@ -38,6 +39,8 @@ struct SessionServices {
     std::function<std::string()> health;
     /// For AUTH; null where this worker has no shared key: AUTH is then UNSUPPORTED.
     cluster::Authenticator* authenticator = nullptr;
+    /// For DHT_ANNOUNCE and DHT_LOOKUP; null where the worker is not in the DHT: UNSUPPORTED.
+    Discovery* discovery = nullptr;
 };
 
 /// For /stats. Sums over the life of the process unless it says "now".

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "base/result.h"
@@ -11,6 +12,8 @@ namespace kollator::session {
 struct Fault {
     protocol::WireError code = protocol::WireError::kInternal;
     std::string text;  ///< for people; tells strangers nothing about this machine
+    /// With BUSY and UNAVAILABLE: when to try again; zero: the usual time.
+    std::chrono::milliseconds retry_after{0};
 
     bool operator==(const Fault&) const = default;
 };

@@ -42,6 +42,15 @@ struct SessionLimits {
     /// Names in one answer to CHUNK_LIST, whatever the limit asked for.
     std::size_t max_list_entries = 4096;
 
+    /// Names that a client may have announced (DHT_ANNOUNCE) at once, and a second after that; a
+    /// message has room for 8,191.
+    std::size_t announce_burst = 8192;
+    double announces_per_second = 50;
+    /// Look-ups (DHT_LOOKUP): each costs others some 20 packets.
+    double lookup_burst = 50;
+    double lookups_per_second = 10;
+    std::size_t max_lookup_peers = 256;
+
     /// protocol.md 2.4: a malformed message ends the connection "only when it repeats (more than 16
     /// in 10 s)".
     std::size_t max_malformed = 16;

@@ -28,6 +28,8 @@ Session::Session(SessionContext& context, SessionOptions options)
       options_(std::move(options)),
       limits_(context.limits()),
       refused_(limits_.max_refused_uploads, limits_.refused_upload_memory),
+      announces_(static_cast<double>(limits_.announce_burst), limits_.announces_per_second),
+      lookups_(limits_.lookup_burst, limits_.lookups_per_second),
       outgoing_(limits_, *this),
       alive_(std::make_shared<Session*>(this)) {
     number_ = context_.enter(*this);
@@ -159,9 +161,11 @@ void Session::dispatch(ChannelHandle channel, const protocol::Message& message) 
             return on_cancel(key, message.body);
         case MessageType::kAuth:
             return on_auth(key, message.body);
-        case MessageType::kChunkResponse:  // decode_message() refused it
-        case MessageType::kDhtAnnounce:    // refuse_unsupported() did
+        case MessageType::kDhtAnnounce:
+            return on_announce(key, message.body);
         case MessageType::kDhtLookup:
+            return on_lookup(key, message.body);
+        case MessageType::kChunkResponse:  // decode_message() refused it
             break;
     }
 }
@@ -200,10 +204,13 @@ bool Session::refuse_unsupported(ChannelHandle channel, const protocol::Message&
         refuse(key, header.type, {WireError::kUnsupported, what});
         return true;
     }
-    const bool supported = protocol::is_known(header.type) &&
-                           header.type != MessageType::kDhtAnnounce &&
-                           header.type != MessageType::kDhtLookup;
-    if (supported) return false;
+    const bool of_the_dht =
+        header.type == MessageType::kDhtAnnounce || header.type == MessageType::kDhtLookup;
+    if (of_the_dht && context_.services().discovery == nullptr) {
+        refuse(key, header.type, {WireError::kUnsupported, "this worker is not in the DHT"});
+        return true;
+    }
+    if (protocol::is_known(header.type)) return false;
     refuse(key, header.type,
            {WireError::kUnsupported,
             fmt::format("type {} is not supported", static_cast<unsigned>(header.type))});
@@ -347,7 +354,8 @@ void Session::refuse_malformed(const RequestKey& key, MessageType type, std::str
 Bytes Session::error_message(const RequestKey& key, MessageType type, const Fault& fault) {
     context_.count_error(fault.code);
     const Header header{protocol::answer_type(type), Flag::kResponse | Flag::kError, key.id};
-    const auto advice = static_cast<std::uint32_t>(limits_.retry_after.count());
+    const auto wait = fault.retry_after.count() > 0 ? fault.retry_after : limits_.retry_after;
+    const auto advice = static_cast<std::uint32_t>(wait.count());
     // The wire wants UTF-8: an overlong text is cut where a character begins.
     std::size_t size = std::min(fault.text.size(), kMaxErrorTextBytes);
     while (size < fault.text.size() && size > 0 && (fault.text[size] & 0xC0) == 0x80) --size;

@@ -19,6 +19,7 @@
 #include "protocol/blobs.h"
 #include "protocol/hello.h"
 #include "protocol/message.h"
+#include "session/allowance.h"
 #include "session/context.h"
 #include "session/download.h"
 #include "session/fault.h"
@@ -140,6 +141,10 @@ class Session final : private OutgoingObserver {
     void on_health(const RequestKey& key, ByteSpan body);
     void on_cancel(const RequestKey& key, ByteSpan body);
 
+    // session_discovery.cc.
+    void on_announce(const RequestKey& key, ByteSpan body);
+    void on_lookup(const RequestKey& key, ByteSpan body);
+
     // session_auth.cc.
     void on_auth(const RequestKey& key, ByteSpan body);
     void seal_answers(ChannelHandle channel);
@@ -177,6 +182,8 @@ class Session final : private OutgoingObserver {
     std::map<RequestKey, Request> requests_;
     RefusedUploads refused_;
     std::deque<TimePoint> malformed_;
+    Allowance announces_;  // names
+    Allowance lookups_;
     std::optional<protocol::Hello> hello_;
     std::set<ChannelHandle> greeted_;  // where HELLO told what we accept
     /// A channel on which AUTH succeeded. Its answer goes out unsealed, and all after it sealed.

@@ -41,7 +41,8 @@ class SessionTest : public ::testing::Test {
                                                                    "kollator/test",
                                                                    {"metadata"},
                                                                    [this] { return health; },
-                                                                   authenticator});
+                                                                   authenticator,
+                                                                   discovery});
         session = make_session(
             *context,
             {"test", [this](const std::string& reason) { close_reasons.push_back(reason); },
@@ -158,6 +159,7 @@ class SessionTest : public ::testing::Test {
     FakeLink link;
     std::string health = R"({"status":"healthy"})";
     cluster::Authenticator* authenticator = nullptr;
+    Discovery* discovery = nullptr;
     std::optional<cluster::LinkFingerprints> fingerprints;
     std::vector<std::string> close_reasons;
     std::unique_ptr<SessionContext> context;

@@ -1,0 +1,67 @@
+// The announcer in a network of a hundred thousand nodes, in virtual time: a small copy of
+// bench/dht_sim.
+
+#include <gtest/gtest.h>
+
+#include "tests/support/dht_simulation.h"
+
+namespace kollator::testing {
+namespace {
+
+constexpr std::chrono::minutes kPeriod{25};
+
+DhtSimulationOptions options_of(std::size_t keys) {
+    DhtSimulationOptions options;
+    options.keys = keys;
+    options.network.nodes = 100'000;
+    options.network.seed = 20261122;
+    return options;
+}
+
+TEST(DhtAnnouncer, ASteadyStateTakesEighteenQueriesAKeyAndNoKeyIsLate) {
+    DhtSimulation simulation(options_of(700));
+    (void)simulation.run(kPeriod);  // from the routing table
+    for (int cycle = 2; cycle <= 3; ++cycle) {
+        const DhtCycle now = simulation.run(kPeriod);
+        EXPECT_LE(now.queries, 18.2) << cycle;
+        EXPECT_GE(now.runs, 700U) << cycle;
+        EXPECT_EQ(now.most_late, 0U) << cycle;
+        EXPECT_LE(now.oldest_s, 1500) << cycle;
+        EXPECT_EQ(now.failed, 0U) << cycle;
+        EXPECT_GE(now.records, 6) << "of the 8 nodes where others look, in cycle " << cycle;
+    }
+}
+
+TEST(DhtAnnouncer, RememberedNodesSaveAThirdOfTheQueries) {
+    DhtSimulationOptions options = options_of(300);
+    options.remember = false;
+    DhtSimulation naive(options);
+    (void)naive.run(kPeriod);
+    const double queries = naive.run(kPeriod).queries;
+    DhtSimulation ours(options_of(300));
+    (void)ours.run(kPeriod);
+    EXPECT_LT(ours.run(kPeriod).queries, queries * 0.7);
+}
+
+TEST(DhtAnnouncer, AThirdOfTheNetworkMayGo) {
+    DhtSimulation simulation(options_of(500));
+    (void)simulation.run(kPeriod);
+    simulation.network().kill(0.3);
+    const DhtCycle after = simulation.run(kPeriod);
+    EXPECT_EQ(after.most_late, 0U);
+    EXPECT_GE(simulation.run(kPeriod).records, 5);
+}
+
+TEST(DhtAnnouncer, WhatCannotBeKeptUpIsCountedAsLate) {
+    DhtSimulationOptions options = options_of(1500);
+    options.packets_per_second = 10;  // a third of what they need
+    DhtSimulation simulation(options);
+    (void)simulation.run(kPeriod);
+    const DhtCycle now = simulation.run(kPeriod);
+    EXPECT_GT(now.most_late, 250U);
+    EXPECT_GT(now.oldest_s, 1500);
+    EXPECT_LE(now.queries_per_second, 11);
+}
+
+}  // namespace
+}  // namespace kollator::testing
