@@ -39,6 +39,7 @@ void PrefetchPlan::learn(const std::vector<ChunkId>& chunks, std::uint32_t chunk
     const FileId id = next_file_++;
     File& file = files_[id];
     file.chunks = chunks;
+    listed_names_ += chunks.size();
     file.chunk_bytes = chunk_bytes;
     file.position = file_order_.insert(file_order_.end(), id);
     for (std::uint32_t index = 0; index < chunks.size(); ++index) {
@@ -49,11 +50,11 @@ void PrefetchPlan::learn(const std::vector<ChunkId>& chunks, std::uint32_t chunk
 bool PrefetchPlan::make_room(std::size_t names) {
     if (names > limits_.max_names) return false;
     for (auto at = file_order_.begin();
-         places_.size() + names > limits_.max_names && at != file_order_.end();) {
+         listed_names_ + names > limits_.max_names && at != file_order_.end();) {
         const FileId id = *at++;
         if (files_.at(id).walks.empty()) forget_file(id);
     }
-    return places_.size() + names <= limits_.max_names;
+    return listed_names_ + names <= limits_.max_names;
 }
 
 void PrefetchPlan::forget_file(FileId id) {
@@ -63,6 +64,7 @@ void PrefetchPlan::forget_file(FileId id) {
         if (place != places_.end() && place->second.file == id) places_.erase(place);
     }
     file_order_.erase(found->second.position);
+    listed_names_ -= found->second.chunks.size();
     files_.erase(found);
 }
 

@@ -60,7 +60,8 @@ class PrefetchPlan {
     /// Whether a reader that is in order will come to it, or just passed it.
     bool wanted(const ChunkId& id) const;
 
-    std::size_t names() const { return places_.size(); }
+    /// In all files; one that several share counts for each.
+    std::size_t names() const { return listed_names_; }
     std::size_t walks() const { return walk_order_.size(); }
 
  private:
@@ -103,6 +104,7 @@ class PrefetchPlan {
     std::unordered_map<FileId, File> files_;
     std::list<FileId> file_order_;  // least recently used first
     std::unordered_map<ChunkId, Place, KeyedHash> places_;
+    std::size_t listed_names_ = 0;  // by all files: more than places_ where they share chunks
     std::unordered_map<ReaderId, std::vector<FileId>> readers_;
     std::list<WalkId> walk_order_;  // least recently moved first
     std::list<WalkId> turns_;       // those that may lack something, whose turn it is first

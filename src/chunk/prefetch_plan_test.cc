@@ -166,6 +166,16 @@ TEST_F(PrefetchPlanTest, NamesAndWalksAreBounded) {
     EXPECT_EQ(plan_->names(), 200U);
 }
 
+TEST_F(PrefetchPlanTest, FilesThatShareTheirChunksAreBoundedToo) {
+    make({.max_names = 1000});
+    for (unsigned number = 2; number < 100; ++number) {
+        std::vector<ChunkId> chunks = file(1, 99);
+        chunks.push_back(id_of(number, 99));
+        plan_->learn(chunks, 1000);
+        ASSERT_LE(plan_->names(), 1000U);
+    }
+}
+
 TEST_F(PrefetchPlanTest, LearningAFileAgainChangesNothing) {
     at(7, 0, {});
     plan_->learn(file(1, 100), 1000);

@@ -35,6 +35,7 @@ bool ReaderForecast::learn(FileId id, std::span<const PolicyKey> chunks) {
     if (chunks.empty() || !make_room(chunks.size())) return false;
     File& file = files_[id];
     file.chunks.assign(chunks.begin(), chunks.end());
+    listed_names_ += chunks.size();
     file.position = file_order_.insert(file_order_.end(), id);
     for (std::uint32_t index = 0; index < chunks.size(); ++index) {
         places_.try_emplace(chunks[index], Place{id, index});
@@ -45,7 +46,7 @@ bool ReaderForecast::learn(FileId id, std::span<const PolicyKey> chunks) {
 bool ReaderForecast::make_room(std::size_t names) {
     if (names > limits_.max_names) return false;
     for (auto at = file_order_.begin();
-         places_.size() + names > limits_.max_names && at != file_order_.end();) {
+         listed_names_ + names > limits_.max_names && at != file_order_.end();) {
         const FileId id = *at;
         const File& file = files_.at(id);
         const auto next = std::next(at);
@@ -55,11 +56,12 @@ bool ReaderForecast::make_room(std::size_t names) {
                 if (place != places_.end() && place->second.file == id) places_.erase(place);
             }
             file_order_.erase(at);
+            listed_names_ -= file.chunks.size();
             files_.erase(id);
         }
         at = next;
     }
-    return places_.size() + names <= limits_.max_names;
+    return listed_names_ + names <= limits_.max_names;
 }
 
 void ReaderForecast::place(Walks::iterator walk) {

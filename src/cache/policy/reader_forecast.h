@@ -51,6 +51,7 @@ class ReaderForecast {
     std::optional<Duration> usual_wait(PolicyKey chunk, TimePoint now) const;
 
     std::size_t walks() const { return walks_.size(); }
+    /// Chunks with a forecast; those that several files share count once.
     std::size_t names() const { return places_.size(); }
 
  private:
@@ -88,6 +89,7 @@ class ReaderForecast {
     std::unordered_map<FileId, File> files_;
     std::list<FileId> file_order_;  // least recently used first
     std::unordered_map<PolicyKey, Place> places_;
+    std::size_t listed_names_ = 0;  // by all files: more than places_ where they share chunks
     Walks walks_;
     std::list<WalkId> walk_order_;  // least recently moved first
     Duration mean_pace_;

@@ -119,6 +119,15 @@ TEST(ReaderForecastTest, ForgetsFilesThatNobodyReadsWhenNamesRunOut) {
     EXPECT_FALSE(forecast.learn(4, std::vector<PolicyKey>(11, 1)));
 }
 
+TEST(ReaderForecastTest, FilesThatShareTheirChunksAreBoundedToo) {
+    auto forecast = forecast_with_file({.max_names = 10});
+    const std::vector<PolicyKey> shared = {10, 11, 12, 13};
+    forecast.move(7, 10, kStart);
+    EXPECT_TRUE(forecast.learn(2, shared));
+    EXPECT_TRUE(forecast.learn(3, shared));
+    EXPECT_TRUE(forecast.learn(2, shared)) << "it was forgotten for file 3";
+}
+
 TEST(ReaderForecastTest, BoundsItsReaders) {
     auto forecast = forecast_with_file({.max_walks = 1});
     forecast.move(7, 10, kStart);
