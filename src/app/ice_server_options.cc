@@ -3,6 +3,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "config/parse.h"
+
 namespace kollator::app {
 namespace {
 
@@ -70,6 +72,21 @@ rtc::IceServerOptions ice_server_options(const config::Config& config) {
     options.turn_secret = config.turn_secret;
     options.turn_ca_file = config.turn_ca_file;
     return options;
+}
+
+rtc::IceServerOptions ice_server_options(const std::vector<peer::IceServerAddress>& servers) {
+    config::Config config;
+    for (const peer::IceServerAddress& server : servers) {
+        if (const auto stun = config::parse_stun_server(server.url);
+            stun && server.url.starts_with("stun:")) {
+            config.stun_servers.push_back(*stun);
+        } else if (auto turn = config::parse_turn_server(server.url)) {
+            turn->username = server.username;
+            turn->credential = server.credential;
+            config.turn_servers.push_back(*turn);
+        }
+    }
+    return ice_server_options(config);
 }
 
 }  // namespace kollator::app

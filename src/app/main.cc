@@ -3,12 +3,15 @@
 #include <string>
 #include <vector>
 
+#include "app/doctor.h"
+#include "app/ice_server_options.h"
 #include "app/keygen.h"
 #include "app/run.h"
 #include "base/file_system.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/dht_status.h"
+#include "cli/transfer_commands.h"
 #include "config/command_line.h"
 #include "crypto/system_random.h"
 
@@ -64,6 +67,10 @@ int run_with_settings(const config::CommandLine& line) {
     for (const std::string& notice : loaded.notices) kLog.warn("{}", notice);
 
     switch (line.command) {
+        case config::Command::kDoctor:
+            log::configure(log::Level::kOff, loaded.config.debug);
+            return doctor(loaded.config, line.doctor,
+                          [](const std::string& text) { std::printf("%s\n", text.c_str()); });
         case config::Command::kWorker:
             return run_worker(loaded.config);
         case config::Command::kFront:
@@ -91,6 +98,39 @@ int run_client(const config::CommandLine& line) {
     return std::fflush(stdout) == 0 ? exit_code : config::kExitFailure;
 }
 
+std::string variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr ? value : "";
+}
+
+/// `kollator put`, `get`, `stat` and `health`.
+int run_transfer(const config::CommandLine& line) {
+    // What goes wrong is told by the command itself; the layers below speak where DEBUG names them.
+    log::configure(log::Level::kOff, variable("DEBUG"));
+    cli::TransferSetup setup;
+    setup.choice = line.choice;
+    setup.agent = "kollator/" KOLLATOR_VERSION;
+    setup.ice_servers = [](const auto& servers) { return ice_server_options(servers); };
+    setup.environment_front = variable("KOLLATOR_FRONT");
+    setup.environment_worker = variable("KOLLATOR_URL");
+    const cli::Output output{
+        [](const std::string& text) {
+            std::printf("%s\n", text.c_str());
+            (void)std::fflush(stdout);
+        },
+        [](const std::string& text) { std::fprintf(stderr, "kollator: %s\n", text.c_str()); }};
+    switch (line.command) {
+        case config::Command::kPut:
+            return cli::put(setup, line.put, output);
+        case config::Command::kGet:
+            return cli::get(setup, line.get, output);
+        case config::Command::kStat:
+            return cli::stat(setup, line.stat, output);
+        default:
+            return cli::health(setup, output);
+    }
+}
+
 int run(const std::vector<std::string>& arguments) {
     const config::CommandLine line = config::parse_command_line(arguments, KOLLATOR_VERSION);
     if (line.exits) {
@@ -107,6 +147,11 @@ int run(const std::vector<std::string>& arguments) {
         case config::Command::kRemove:
         case config::Command::kDht:
             return run_client(line);
+        case config::Command::kPut:
+        case config::Command::kGet:
+        case config::Command::kStat:
+        case config::Command::kHealth:
+            return run_transfer(line);
         default:
             return run_with_settings(line);
     }

@@ -3,19 +3,10 @@
 #include "crypto/system_random.h"
 #include "loop/system_clock.h"
 #include "store/filesystem_store.h"
-#include "store/s3/s3_store.h"
 
 namespace kollator::app {
 
-Result<std::unique_ptr<store::ObjectStore>> open_object_store(const config::Config& config,
-                                                              const DataDir& data, EventLoop& loop,
-                                                              JobPool& jobs,
-                                                              MetricsRegistry& metrics) {
-    if (!config.uses_s3()) {
-        return store::make_filesystem_store(loop, jobs, posix_file_system(),
-                                            crypto::system_random(),
-                                            store::FilesystemStoreOptions{data / "store"});
-    }
+store::S3Options s3_options(const config::Config& config) {
     store::S3Options options;
     options.endpoint = config.s3_endpoint;
     options.region = config.s3_region;
@@ -35,6 +26,19 @@ Result<std::unique_ptr<store::ObjectStore>> open_object_store(const config::Conf
     options.breaker_failures = config.s3_breaker_failures;
     options.egress_budget_bytes = config.s3_egress_budget_bytes;
     options.egress_limited_bytes_per_second = config.s3_egress_limited_bytes_per_second;
+    return options;
+}
+
+Result<std::unique_ptr<store::ObjectStore>> open_object_store(const config::Config& config,
+                                                              const DataDir& data, EventLoop& loop,
+                                                              JobPool& jobs,
+                                                              MetricsRegistry& metrics) {
+    if (!config.uses_s3()) {
+        return store::make_filesystem_store(loop, jobs, posix_file_system(),
+                                            crypto::system_random(),
+                                            store::FilesystemStoreOptions{data / "store"});
+    }
+    store::S3Options options = s3_options(config);
     options.egress_file = data / "egress";
     options.metrics = &metrics;
     options.jobs = &jobs;

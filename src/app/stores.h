@@ -8,8 +8,12 @@
 #include "loop/job_pool.h"
 #include "store/journal/journaled_store.h"
 #include "store/object_store.h"
+#include "store/s3/s3_store.h"
 
 namespace kollator::app {
+
+/// What the settings say of the S3 store, but for what it is given to work with.
+store::S3Options s3_options(const config::Config& config);
 
 /// The object store that the settings choose: S3 where S3_ENDPOINT is set, else the folder
 /// `store` in the data folder. Everything given outlives it. kInvalid: a setting is wrong.

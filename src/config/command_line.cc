@@ -45,12 +45,35 @@ constexpr Description kDescriptions[] = {
     {Command::kDht, "dht", 0, "How a worker stands in the BitTorrent DHT",
      "`kollator dht status` asks a running worker, over HTTP: its routing table, the size of the\n"
      "network, what it announces, look-ups. Fails where the worker is not in the DHT, or lost it."},
+    {Command::kPut, "put", 0, "Store files, and print their links",
+     "Over WebRTC, as the page does, and with the same links: what is put here can be got there.\n"
+     "What the worker has already is not sent again: run it anew after an interruption."},
+    {Command::kGet, "get", 0, "Fetch the file behind a link",
+     "Over WebRTC, every chunk verified. An interrupted run goes on where it was: the partial "
+     "file\n"
+     "is kept beside the output as <name>.<hash>.part, and verified before it is used."},
+    {Command::kStat, "stat", 0, "Tell what of a link is stored, and where",
+     "One line for each link, or hash of a chunk."},
+    {Command::kHealth, "health", 0, "Ask a worker how it is",
+     "The document of its GET /health, over WebRTC: it shows that clients can connect."},
+    {Command::kDoctor, "doctor", Role::kWorker, "Find what keeps a worker from working",
+     "Takes the settings of a worker and tries what they say: the object store and its\n"
+     "credentials, the disk under cache and data, UDP with the STUN and TURN servers, the DHT.\n"
+     "Says what to do about each fault. The worker may be running meanwhile."},
 };
 
 constexpr const char* kWorkerFooter =
     "The admin token is read from ADMIN_TOKEN; without one the worker must be on this machine.\n"
     "Exit codes: 0 done, 1 the worker could not do it, 2 wrong arguments, 3 no worker answers,\n"
     "4 the admin token is missing or wrong.";
+constexpr const char* kTransferFooter =
+    "With none of --front, --worker and --address: the link's own front, KOLLATOR_FRONT,\n"
+    "KOLLATOR_URL (a worker), http://127.0.0.1:8080. Exit codes: 0 done, 1 the worker could not "
+    "do\n"
+    "it, 2 wrong arguments, 3 no worker answers, 5 it is not stored, 6 a file here cannot be read\n"
+    "or written.";
+constexpr const char* kDoctorFooter =
+    "Exit codes: 0 nothing found, or warnings only, 1 faults were found, 2 wrong settings.";
 constexpr const char* kDefaultWorkerUrl = "http://127.0.0.1:8081";
 
 constexpr const char* kFooter =
@@ -104,6 +127,52 @@ void add_worker_options(CLI::App& sub, Command command, CommandLine& line, std::
     }
 }
 
+void add_choice(CLI::App& sub, WorkerChoice& choice) {
+    sub.footer(kTransferFooter);
+    const CLI::Validator url(check_worker_url, "");
+    auto* front = sub.add_option("--front", choice.front_url,
+                                 "A front server: it names the worker, and others to fall back on.")
+                      ->type_name("URL")
+                      ->transform(url);
+    auto* worker = sub.add_option("--worker", choice.worker_url, "A worker.")
+                       ->type_name("URL")
+                       ->transform(url);
+    auto* address = sub.add_option("--address", choice.direct_address,
+                                   "A worker's direct address, as it prints it at its start.")
+                        ->type_name("/ip4/…");
+    front->excludes(worker)->excludes(address);
+    worker->excludes(address);
+    sub.add_option("--ca-file", choice.ca_file,
+                   "Certificate authorities (PEM) for https, in place of the system's.")
+        ->type_name("FILE");
+    sub.add_flag("--json", choice.json, "A JSON document a line.");
+    sub.add_flag("--quiet", choice.quiet, "No progress bar.");
+}
+
+void add_transfer_options(CLI::App& sub, Command command, CommandLine& line) {
+    if (command == Command::kPut) {
+        sub.add_option("files", line.put.files, "Files to store.")->required()->type_name("FILE");
+    } else if (command == Command::kGet) {
+        sub.add_option("link", line.get.link, "A share link, or its info-hash.")
+            ->required()
+            ->type_name("LINK");
+        sub.add_option("-o,--output", line.get.output,
+                       "The file to write, or a folder; \"-\" for standard output. Without it: "
+                       "the file's own name, here.")
+            ->type_name("FILE");
+        sub.add_flag("--force", line.get.force, "Replace an existing file.");
+    } else if (command == Command::kStat) {
+        sub.add_option("links", line.stat.links, "Share links, or hashes.")
+            ->required()
+            ->type_name("LINK");
+    }
+}
+
+bool is_transfer(Command command) {
+    return command == Command::kPut || command == Command::kGet || command == Command::kStat ||
+           command == Command::kHealth;
+}
+
 }  // namespace
 
 CommandLine parse_command_line(const std::vector<std::string>& arguments,
@@ -136,6 +205,12 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments,
             add_worker_options(*sub, description.command, line, remove_url);
         } else if (description.command == Command::kDht) {
             add_worker_options(*sub, description.command, line, dht_url);
+        } else if (is_transfer(description.command)) {
+            add_choice(*sub, line.choice);
+            add_transfer_options(*sub, description.command, line);
+        } else if (description.command == Command::kDoctor) {
+            sub->footer(kDoctorFooter);
+            sub->add_flag("--json", line.doctor.json, "A JSON document a line.");
         }
     }
 

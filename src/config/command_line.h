@@ -17,6 +17,11 @@ enum class Command : std::uint8_t {
     kList,
     kRemove,
     kDht,
+    kPut,
+    kGet,
+    kStat,
+    kHealth,
+    kDoctor,
 };
 
 /// `kollator ls`
@@ -37,6 +42,38 @@ struct RemoveOptions {
     std::vector<std::string> hashes;
 };
 
+/// Whom `put`, `get`, `stat` and `health` speak to: one of the three at most is given.
+struct WorkerChoice {
+    std::string front_url;       ///< without a slash at the end
+    std::string worker_url;      ///< without a slash at the end
+    std::string direct_address;  ///< "/ip4/…/udp/…/webrtc-direct/certhash/…"
+    std::string ca_file;
+    bool json = false;
+    bool quiet = false;  ///< no progress
+
+    bool given() const {
+        return !front_url.empty() || !worker_url.empty() || !direct_address.empty();
+    }
+};
+
+struct PutOptions {
+    std::vector<std::string> files;
+};
+
+struct GetOptions {
+    std::string link;
+    std::string output;  ///< empty: the share's own name; "-": standard output
+    bool force = false;  ///< replaces an existing file
+};
+
+struct StatOptions {
+    std::vector<std::string> links;  ///< or hashes of chunks
+};
+
+struct DoctorOptions {
+    bool json = false;
+};
+
 struct CommandLine {
     Command command = Command::kNone;
     Variables flags;          ///< settings that were given as flags, by variable name
@@ -47,6 +84,11 @@ struct CommandLine {
     ListOptions list;
     RemoveOptions remove;
     DhtOptions dht;
+    WorkerChoice choice;
+    PutOptions put;
+    GetOptions get;
+    StatOptions stat;
+    DoctorOptions doctor;
 
     /// Set where there is nothing to run: the exit code and the text to print (help, version, or
     /// what was wrong).
