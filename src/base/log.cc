@@ -43,16 +43,28 @@ spdlog::level::level_enum to_spdlog(Level level) {
     return spdlog::level::off;
 }
 
+/// `*` stands for any run of characters, none included. Linear but for the last star, to which it
+/// goes back: a pattern of many stars costs no more than pattern times text.
 bool glob_matches(std::string_view pattern, std::string_view text) {
-    if (pattern.empty()) return text.empty();
-    if (pattern.front() != '*') {
-        return !text.empty() && pattern.front() == text.front() &&
-               glob_matches(pattern.substr(1), text.substr(1));
+    std::size_t at_pattern = 0;
+    std::size_t at_text = 0;
+    std::size_t star = std::string_view::npos;
+    std::size_t star_text = 0;
+    while (at_text < text.size()) {
+        if (at_pattern < pattern.size() && pattern[at_pattern] == '*') {
+            star = at_pattern++;
+            star_text = at_text;
+        } else if (at_pattern < pattern.size() && pattern[at_pattern] == text[at_text]) {
+            ++at_pattern;
+            ++at_text;
+        } else if (star != std::string_view::npos) {
+            at_pattern = star + 1;
+            at_text = ++star_text;
+        } else {
+            return false;
+        }
     }
-    for (std::size_t skip = 0; skip <= text.size(); ++skip) {
-        if (glob_matches(pattern.substr(1), text.substr(skip))) return true;
-    }
-    return false;
+    return pattern.find_first_not_of('*', at_pattern) == std::string_view::npos;
 }
 
 }  // namespace
@@ -70,7 +82,7 @@ bool filter_matches(std::string_view filter, std::string_view name_space) {
     bool excluded = false;
     std::size_t begin = 0;
     while (begin < filter.size()) {
-        std::size_t end = filter.find_first_of(", \t", begin);
+        std::size_t end = filter.find_first_of(", \t\n\v\f\r", begin);
         if (end == std::string_view::npos) end = filter.size();
         std::string_view pattern = filter.substr(begin, end - begin);
         begin = end + 1;

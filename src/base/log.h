@@ -64,7 +64,8 @@ class Logger {
 /// leading `-` excludes). Call before threads start.
 void configure(Level level, std::string_view debug_filter);
 
-/// True where `filter`, as above, names `name_space`.
+/// True where `filter`, as above, names `name_space`: as the npm package `debug` (4.4.3) has it,
+/// for ASCII. An exclusion wins wherever it stands.
 bool filter_matches(std::string_view filter, std::string_view name_space);
 
 }  // namespace kollator::log
