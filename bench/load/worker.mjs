@@ -9,17 +9,21 @@ import { join } from 'node:path';
 const CLOCK_TICKS = 100; // sysconf(_SC_CLK_TCK) on Linux
 const binary = process.env.KOLLATOR_BIN ?? 'build/release/src/app/kollator';
 
-/** "kollator" or "reference". Gives its `url`, its `pid` and `stop()`. */
-export async function startWorker(name) {
+/** "kollator" or "reference". Gives its `url`, its `pid` and `stop()`. `settings`: S3's, say. */
+export async function startWorker(name, settings = {}) {
   const folder = await mkdtemp(join(tmpdir(), `bench-${name}-`));
   const child =
     name === 'reference'
       ? spawn(process.execPath, [new URL('../reference/worker.mjs', import.meta.url).pathname, folder], {
           stdio: ['ignore', 'pipe', 'inherit'],
+          env: { ...process.env, ...settings },
         })
       : spawn(binary, ['worker'], {
           stdio: ['ignore', 'pipe', 'inherit'],
-          env: { PATH: process.env.PATH, DATA_DIR: folder, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn' },
+          env: {
+            PATH: process.env.PATH, DATA_DIR: folder, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn',
+            ...settings,
+          },
         });
   const exited = new Promise((resolve) => child.once('exit', resolve));
   const lines = createInterface({ input: child.stdout });

@@ -2,23 +2,15 @@
 // flight, the same lines of JSON. Whole bodies in memory, as a worker needs them to verify them.
 
 import { createHash } from 'node:crypto';
-import { Agent } from 'node:http';
-import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { openClient } from '../reference/objects.mjs';
 
 const CHUNK_BYTES = 5 << 20;
 const IN_FLIGHT = [1, 8, 32];
 const OBJECTS = 64;
 
 const env = process.env;
-const client = new S3Client({
-  endpoint: env.S3_ENDPOINT,
-  region: env.S3_REGION,
-  credentials: { accessKeyId: env.S3_ACCESS_KEY, secretAccessKey: env.S3_SECRET_KEY },
-  forcePathStyle: true,
-  requestHandler: { httpAgent: new Agent({ keepAlive: true, maxSockets: 64 }) },
-  requestChecksumCalculation: 'WHEN_REQUIRED',
-  responseChecksumValidation: 'WHEN_REQUIRED',
-});
+const client = openClient(env);
 
 const objects = Array.from({ length: OBJECTS }, (_, seed) => {
   const body = Buffer.alloc(CHUNK_BYTES, createHash('sha512').update(`sdk ${seed}`).digest());

@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "cli/guarded.h"
 #include "cli/transfer.h"
 #include "config/command_line.h"
 #include "crypto/hash.h"
@@ -82,7 +83,7 @@ std::string safe_name(const std::string& name, const MetadataId& info_hash) {
     return safe.empty() || safe == "." || safe == ".." ? info_hash.hex() : safe;
 }
 
-struct Download::Impl : std::enable_shared_from_this<Download::Impl> {
+struct Download::Impl : Guarded<Download::Impl> {
     Impl(TransferContext& the_context, const MetadataId& the_hash, GetOptions the_options,
          Done the_done)
         : context(the_context),
@@ -106,14 +107,6 @@ struct Download::Impl : std::enable_shared_from_this<Download::Impl> {
     bool to_stdout() const { return options.output == "-"; }
     std::uint64_t offset_of(std::size_t index) const {
         return static_cast<std::uint64_t>(index) * info.chunk_size_bytes;
-    }
-    template <typename Handler>
-    auto guarded(Handler handler) {
-        return [weak = weak_from_this(), handler = std::move(handler)](auto&&... arguments) {
-            const auto self = weak.lock();
-            if (!self || !self->done) return;
-            handler(*self, std::forward<decltype(arguments)>(arguments)...);
-        };
     }
 
     TransferContext& context;

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "cli/guarded.h"
 #include "cli/transfer.h"
 #include "config/command_line.h"
 #include "crypto/metainfo_builder.h"
@@ -57,7 +58,7 @@ std::uint32_t chunk_size_for(std::uint32_t max_chunk_bytes) {
     return limit < crypto::kLeafBytes ? 0 : std::bit_floor(limit);
 }
 
-struct Upload::Impl : std::enable_shared_from_this<Upload::Impl> {
+struct Upload::Impl : Guarded<Upload::Impl> {
     Impl(TransferContext& the_context, std::filesystem::path the_path, Done the_done)
         : context(the_context), path(std::move(the_path)), done(std::move(the_done)) {}
 
@@ -74,15 +75,6 @@ struct Upload::Impl : std::enable_shared_from_this<Upload::Impl> {
         const std::uint64_t offset = static_cast<std::uint64_t>(index) * shared.chunk_size_bytes;
         return static_cast<std::uint32_t>(
             std::min<std::uint64_t>(shared.chunk_size_bytes, shared.length_bytes - offset));
-    }
-    /// A callback that does nothing once the upload is over.
-    template <typename Handler>
-    auto guarded(Handler handler) {
-        return [weak = weak_from_this(), handler = std::move(handler)](auto&&... arguments) {
-            const auto self = weak.lock();
-            if (!self || !self->done) return;
-            handler(*self, std::forward<decltype(arguments)>(arguments)...);
-        };
     }
 
     TransferContext& context;

@@ -42,6 +42,47 @@ TEST(CommandLine, HelpOfEachSubcommandNamesItsSettings) {
     EXPECT_THAT(front.text, Not(HasSubstr("--cache-size-mb")));
 }
 
+TEST(CommandLine, TransfersTakeWhomToAskAndWhat) {
+    const CommandLine put = parse_command_line({"put", "a", "b", "--front", "http://f/"}, "1");
+    EXPECT_FALSE(put.exits) << put.text;
+    EXPECT_EQ(put.command, Command::kPut);
+    EXPECT_EQ(put.put.files, (std::vector<std::string>{"a", "b"}));
+    EXPECT_EQ(put.choice.front_url, "http://f");
+    EXPECT_TRUE(put.choice.given());
+    const CommandLine get =
+        parse_command_line({"get", "#x", "-o", "-", "--json", "--force", "--quiet"}, "1");
+    EXPECT_FALSE(get.exits) << get.text;
+    EXPECT_EQ(get.command, Command::kGet);
+    EXPECT_EQ(get.get.link, "#x");
+    EXPECT_EQ(get.get.output, "-");
+    EXPECT_TRUE(get.get.force && get.choice.json && get.choice.quiet);
+    EXPECT_FALSE(get.choice.given());
+    EXPECT_EQ(parse_command_line({"health", "--address", "/ip4/x"}, "1").choice.direct_address,
+              "/ip4/x");
+    EXPECT_EQ(parse_command_line({"stat", "h", "--worker", "https://w"}, "1").choice.worker_url,
+              "https://w");
+}
+
+TEST(CommandLine, TransfersRefuseWhatDoesNotFit) {
+    for (const std::vector<std::string>& arguments :
+         {std::vector<std::string>{"put"},
+          {"get"},
+          {"get", "a", "b"},
+          {"put", "a", "--front", "f"},
+          {"put", "a", "--front", "http://f", "--worker", "http://w"},
+          {"health", "--worker", "http://w", "--address", "/ip4/x"}}) {
+        EXPECT_EQ(parse_command_line(arguments, "1").exit_code, kExitUsage) << arguments.size();
+    }
+}
+
+TEST(CommandLine, TheDoctorTakesAWorkersSettings) {
+    const CommandLine line = parse_command_line({"doctor", "--port", "9000", "--json"}, "1");
+    EXPECT_FALSE(line.exits) << line.text;
+    EXPECT_EQ(line.command, Command::kDoctor);
+    EXPECT_EQ(line.flags, (Variables{{"PORT", "9000"}}));
+    EXPECT_TRUE(line.doctor.json);
+}
+
 TEST(CommandLine, ListTakesAWorkerAndWhatToShow) {
     const CommandLine plain = parse_command_line({"ls"}, "1");
     EXPECT_FALSE(plain.exits) << plain.text;

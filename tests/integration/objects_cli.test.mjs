@@ -1,7 +1,6 @@
 // `kollator ls` and `kollator rm` against real workers: on a folder, and on Ceph's S3 gateway.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,6 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { cleanup } from "node-datachannel";
 import { Connection } from "../../bench/load/client.mjs";
+import { kollator } from "../support/cli.mjs";
 import { startRgw } from "../support/rgw.mjs";
 import { Code, Type, assertError, requestBody, startWorker, storeBody } from "../support/worker.mjs";
 
@@ -16,15 +16,6 @@ const TOKEN = "a token of the tests";
 const UNUSED_URL = "http://127.0.0.1:9"; // the discard port: nobody listens there
 
 after(() => cleanup());
-
-/** Runs `kollator` with these arguments; resolves with its exit code and output. */
-function kollator(args, environment = {}) {
-    return new Promise((resolve) => {
-        const env = { PATH: process.env.PATH, ...environment };
-        execFile(process.env.KOLLATOR_BIN, args, { env, maxBuffer: 1 << 28 }, (error, stdout, stderr) =>
-            resolve({ code: error ? error.code : 0, lines: stdout.split("\n").filter(Boolean), stderr }));
-    });
-}
 
 const bytes = (text) => `${Buffer.byteLength(text)}:${text}`;
 
