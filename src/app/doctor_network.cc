@@ -192,6 +192,9 @@ void examine_network(const config::Config& config, std::vector<Finding>& finding
 }
 
 void examine_dht(const config::Config& config, std::vector<Finding>& findings) {
+    if (config.dht_enabled == "false") {
+        return findings.push_back({Verdict::kGood, "dht", "off (DHT_ENABLED)", ""});
+    }
     if (config.dht_bootstrap_nodes.empty()) {
         return findings.push_back({Verdict::kWarning, "dht", "DHT_BOOTSTRAP_NODES names nobody",
                                    "name nodes for the worker to be found in the BitTorrent DHT, "

@@ -109,6 +109,8 @@ test("DHT nodes that do not answer", async () => {
     await assertFault({ DHT_BOOTSTRAP_NODES: "127.0.0.1:9" }, "dht", /0 of 1/, /DHT_PORT 6881/);
     const some = await examine({ DHT_BOOTSTRAP_NODES: `127.0.0.1:9,127.0.0.1:${node.address().port}` });
     assert.equal(some.of("dht")[0].verdict, "warning");
+    const off = await examine({ DHT_BOOTSTRAP_NODES: "127.0.0.1:9", DHT_ENABLED: "false" });
+    assert.equal(off.of("dht")[0].verdict, "ok");
 });
 
 test("a worker that runs already is spoken to; another program on its port is a fault", async () => {
