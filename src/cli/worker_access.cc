@@ -231,7 +231,11 @@ void WorkerAccess::when_connected(Ready ready) {
     }
     impl.waiting.push_back(std::move(ready));
     // While a lost one is still there, its on_lost is about to come, and connects.
-    if (!impl.connecting && !impl.connection) impl.connect();
+    if (impl.connecting || impl.connection) return;
+    impl.connecting = true;
+    impl.loop.post([this, guard = std::weak_ptr(impl.alive)] {
+        if (!guard.expired()) impl_->connect();
+    });
 }
 
 bool WorkerAccess::repeat_later(const Error& error, Retry& retry, std::function<void()> again) {

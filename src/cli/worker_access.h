@@ -57,6 +57,10 @@ class WorkerAccess {
         std::optional<TimePoint> first_failure;
     };
 
+    template <typename T>
+    struct Call;
+
+    /// `ready` runs once, never before this returned.
     void when_connected(Ready ready);
     /// Calls `again` after a pause; false where it is of no use any more.
     bool repeat_later(const Error& error, Retry& retry, std::function<void()> again);
@@ -65,32 +69,35 @@ class WorkerAccess {
     std::unique_ptr<Impl> impl_;
 };
 
+/// One call to run(), held by whatever it waits for.
+template <typename T>
+struct WorkerAccess::Call : std::enable_shared_from_this<Call<T>> {
+    Call(WorkerAccess& the_access, std::function<void(peer::Connection&, peer::Done<T>)> the_ask,
+         peer::Done<T> the_done)
+        : access(the_access), ask(std::move(the_ask)), done(std::move(the_done)) {}
+
+    void start() {
+        access.when_connected([self = this->shared_from_this()](auto connection) {
+            if (!connection) return self->done(connection.error());
+            self->ask(**connection, [self](Result<T> result) { self->take(std::move(result)); });
+        });
+    }
+    void take(Result<T> result) {
+        const auto again = [self = this->shared_from_this()] { self->start(); };
+        if (!result && access.repeat_later(result.error(), retry, again)) return;
+        done(std::move(result));
+    }
+
+    WorkerAccess& access;
+    const std::function<void(peer::Connection&, peer::Done<T>)> ask;
+    const peer::Done<T> done;
+    Retry retry;
+};
+
 template <typename T>
 void WorkerAccess::run(std::function<void(peer::Connection&, peer::Done<T>)> ask,
                        peer::Done<T> done) {
-    struct Call {
-        std::function<void(peer::Connection&, peer::Done<T>)> ask;
-        peer::Done<T> done;
-        Retry retry;
-    };
-    auto call = std::make_shared<Call>(Call{std::move(ask), std::move(done), {}});
-    // It holds itself until it is done.
-    auto attempt = std::make_shared<std::function<void()>>();
-    *attempt = [this, call, attempt] {
-        when_connected([this, call, attempt](Result<peer::Connection*> connection) {
-            if (!connection) {
-                call->done(connection.error());
-                *attempt = nullptr;
-                return;
-            }
-            call->ask(**connection, [this, call, attempt](Result<T> result) {
-                if (!result && repeat_later(result.error(), call->retry, *attempt)) return;
-                call->done(std::move(result));
-                *attempt = nullptr;
-            });
-        });
-    };
-    (*attempt)();
+    std::make_shared<Call<T>>(*this, std::move(ask), std::move(done))->start();
 }
 
 }  // namespace kollator::cli
