@@ -5,11 +5,12 @@ import { afterEach, beforeEach, test } from "node:test";
 import { FakeNetwork } from "../testing/fake_platform.ts";
 import { FakeWorker } from "../testing/fake_worker.ts";
 import { KollatorClient } from "./connection/client.ts";
-import { download, openShare } from "./download.ts";
+import { type Sink, download, openShare } from "./download.ts";
 import { type ErrorKind, isKind } from "./errors.ts";
 import { localHasher } from "./hash/chunk_hasher.ts";
 import { type Bytes, concatBytes, toHex } from "./protocol/bytes.ts";
 import { ErrorCode, MessageType } from "./protocol/constants.ts";
+import type { SharedFile } from "./torrent/metainfo.ts";
 import { type UploadProgress, chunkSizeFor, upload } from "./upload.ts";
 
 const mebibyte = 1024 * 1024;
@@ -199,6 +200,78 @@ test("a slow sink holds back the requests", async () => {
     });
     assert.equal(written, 12);
     assert.ok(mostAhead <= 5, `${mostAhead} chunks at once`);
+});
+
+/** A sink that takes bytes anywhere. */
+function anywhere(sizeBytes: number): { bytes: Bytes; sink: Sink } {
+    const bytes = new Uint8Array(sizeBytes);
+    const writeAt = (offset: number, part: Bytes): Promise<void> => {
+        bytes.set(part, offset);
+        return Promise.resolve();
+    };
+    return { bytes, sink: { write: () => Promise.reject(new Error("in order")), writeAt } };
+}
+
+async function uploaded(sizeBytes: number): Promise<SharedFile> {
+    const blob = new Blob([sampleFile(sizeBytes)]);
+    const { infoHash } = await upload(client, { blob, name: "a" });
+    worker.seen.length = 0;
+    return openShare(client, infoHash);
+}
+
+test("what the worker has at hand goes first, wherever it belongs", async () => {
+    const file = await uploaded(9 * mebibyte + 5);
+    const names = file.chunkHashes.map(toHex);
+    for (const index of [3, 6, 9]) {
+        worker.resident.add(names[index]!);
+    }
+    const { bytes, sink } = anywhere(file.sizeBytes);
+    let hinted = 0;
+    await download(client, file, sink, { onProgress: (report) => (hinted = report.hintedChunks) });
+    assert.deepEqual(bytes, sampleFile(file.sizeBytes));
+    assert.deepEqual(
+        worker.asked.map((name) => names.indexOf(name)),
+        [3, 6, 9, 0, 1, 2, 4, 5, 7, 8],
+    );
+    assert.equal(hinted, 3);
+});
+
+test("in-order playback asks for no hints", async () => {
+    const file = await uploaded(3 * mebibyte);
+    worker.resident.add(toHex(file.chunkHashes[2]!));
+    const parts: Bytes[] = [];
+    const { sink } = anywhere(0);
+    const write = (part: Bytes): Promise<void> => Promise.resolve(void parts.push(part));
+    await download(client, file, { ...sink, write }, { order: "in-order" });
+    assert.deepEqual(concatBytes(parts), sampleFile(file.sizeBytes));
+    assert.equal(counted(MessageType.chunkStat), 0);
+});
+
+test("a worker that does not know hints is asked for none", async () => {
+    worker.features = [];
+    const file = await uploaded(3 * mebibyte);
+    const { bytes, sink } = anywhere(file.sizeBytes);
+    await download(client, file, sink);
+    assert.deepEqual(bytes, sampleFile(file.sizeBytes));
+    assert.equal(counted(MessageType.chunkStat), 0);
+});
+
+test("hints that fail or come late are done without", async () => {
+    const file = await uploaded(3 * mebibyte);
+    for (const fault of ["silence", { code: ErrorCode.badRequest }] as const) {
+        worker.misbehave = ({ message }) =>
+            message.type === MessageType.chunkStat ? fault : undefined;
+        const { bytes, sink } = anywhere(file.sizeBytes);
+        await download(client, file, sink);
+        assert.deepEqual(bytes, sampleFile(file.sizeBytes));
+    }
+});
+
+test("a sink that fails ends a download, whatever is under way", async () => {
+    const file = await uploaded(6 * mebibyte);
+    const writeAt = (): Promise<void> => Promise.reject(new Error("disk full"));
+    const { sink } = anywhere(0);
+    await assert.rejects(download(client, file, { ...sink, writeAt }), { message: "disk full" });
 });
 
 test("a full store ends the upload with its own word", async () => {

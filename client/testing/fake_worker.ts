@@ -5,7 +5,13 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { Wire } from "../src/connection/wire.ts";
 import * as bodies from "../src/protocol/bodies.ts";
 import { type Bytes, encodeText, toHex } from "../src/protocol/bytes.ts";
-import { ErrorCode, Flag, MessageType, Residency } from "../src/protocol/constants.ts";
+import {
+    ErrorCode,
+    Flag,
+    MessageType,
+    Residency,
+    featureStatKnown,
+} from "../src/protocol/constants.ts";
 import { type DecodedMessage, decodeAny } from "../src/protocol/decode.ts";
 import {
     MalformedMessage,
@@ -39,6 +45,11 @@ export class FakeWorker {
     readonly seen: number[] = [];
     readonly id: string;
     maxChunkBytes = 5 * 1024 * 1024;
+    /** What CHUNK_STAT tells as resident. */
+    readonly resident = new Set<string>();
+    features: string[] = [featureStatKnown];
+    /** The names of the chunks that were asked for, in order. */
+    readonly asked: string[] = [];
     misbehave: Misbehaviour = () => undefined;
     /** What its HELLO accepts; with "deflate-raw" its own fragments are compressed too. */
     accept: string[] = [];
@@ -101,11 +112,14 @@ export class FakeWorker {
 
     #serve({ message, body }: DecodedMessage, uploads: Map<number, Incoming>, reply: Reply): void {
         if (body.kind === "hello") {
-            const { id, maxChunkBytes, accept } = this;
-            reply.json({ version: 1, role: "worker", id, accept, maxChunkBytes, features: [] });
+            const { id, maxChunkBytes, accept, features } = this;
+            reply.json({ version: 1, role: "worker", id, accept, maxChunkBytes, features });
         } else if (body.kind === "range") {
             const isChunk = message.type === MessageType.chunkRequest;
             const blobs = isChunk ? this.chunks : this.metadata;
+            if (isChunk) {
+                this.asked.push(toHex(body.range.hash));
+            }
             reply.blob(blobs.get(toHex(body.range.hash)), body.range.offset);
         } else if (body.kind === "store") {
             this.#take(message.type, message.requestId, body.store, uploads, reply);
@@ -120,7 +134,11 @@ export class FakeWorker {
 
     #stat(name: Bytes): bodies.ChunkStat {
         const sizeBytes = this.chunks.get(toHex(name))?.length ?? 0;
-        return { sizeBytes, residency: sizeBytes > 0 ? Residency.objectStore : Residency.notStored };
+        if (sizeBytes === 0) {
+            return { sizeBytes, residency: Residency.notStored };
+        }
+        const isResident = this.resident.has(toHex(name));
+        return { sizeBytes, residency: isResident ? Residency.cachedHere : Residency.objectStore };
     }
 
     #take(

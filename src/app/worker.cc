@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/cache_upkeep.h"
 #include "app/dht_service.h"
 #include "app/front_link.h"
 #include "app/ice_server_options.h"
@@ -24,6 +25,7 @@
 #include "http/worker_endpoints.h"
 #include "loop/job_pool.h"
 #include "loop/system_clock.h"
+#include "protocol/catalog.h"
 #include "rtc/certificate.h"
 #include "rtc/endpoint.h"
 #include "rtc/mux/host_addresses.h"
@@ -121,7 +123,7 @@ class Worker::Parts {
         probe_ = std::make_unique<StoreProbe>(loop_, *store_);
 
         cache::CacheOptions cache;
-        cache.path = config_.cache_path.empty() ? data_ / "cache" : config_.cache_path;
+        cache.path = cache_folder_;
         cache.max_bytes = config_.cache_size_bytes;
         cache.max_age = config_.lru_max_age;
         cache.start_wait = kCacheStartWait;
@@ -144,6 +146,8 @@ class Worker::Parts {
         chunks.prefetch_budget_bytes = config_.prefetch_budget_bytes;
         chunks_ = chunk::make_chunk_service(loop_, *jobs_, system_clock(), *disk_cache_,
                                             *metadata_cache_, objects(), chunks, metrics_);
+        cache_upkeep_ = std::make_unique<CacheUpkeep>(CacheUpkeep::Parts{
+            loop_, *jobs_, config_, cache_folder_, *disk_cache_, *chunks_, metrics_});
         auto takedown = Takedown::start(
             {loop_, *jobs_, config_, data_, objects(), journal_.get(), *chunks_, metrics_});
         if (!takedown) return takedown.error();
@@ -211,7 +215,7 @@ class Worker::Parts {
             .limits = {},
             .worker_id = options_.id,
             .agent = "kollator/" + options_.version,
-            .features = {},
+            .features = {protocol::kStatKnownFeature},
             .health = [this] { return http::health_json(health()); },
             .authenticator = authenticator_ ? &*authenticator_ : nullptr,
             .discovery = dht_.get(),
@@ -238,6 +242,7 @@ class Worker::Parts {
             rtc_metrics_.refresh(endpoint_->stats());
             takedown_->update_metrics();
             if (dht_) dht_->update_metrics();
+            cache_upkeep_->update_metrics();
             return metrics_.to_text();
         };
         hooks.rtc_accept = [this](std::string_view offer) -> Result<http::RtcAnswer> {
@@ -321,7 +326,7 @@ class Worker::Parts {
     }
 
     ReportSources sources() const {
-        return {options_.id, options_.version, started_,   *disk_cache_, *chunks_,      *store_,
+        return {options_.id, options_.version, started_,   *disk_cache_, *cache_upkeep_, *store_,
                 *probe_,     *takedown_,       *endpoint_, fronts_,      journal_.get()};
     }
 
@@ -344,6 +349,11 @@ class Worker::Parts {
     }
 
     void close_caches(std::function<void()> on_done) {
+        cache_upkeep_->close(
+            [this, on_done = std::move(on_done)]() mutable { close_folders(std::move(on_done)); });
+    }
+
+    void close_folders(std::function<void()> on_done) {
         const auto told = [](const Status& status) {
             if (!status) kLog.warn("cache order not written: {}", status.error().detail);
         };
@@ -369,6 +379,8 @@ class Worker::Parts {
     const WorkerOptions options_;
 
     // state
+    const std::filesystem::path cache_folder_ =
+        config_.cache_path.empty() ? data_ / "cache" : config_.cache_path;
     const TimePoint started_ = system_clock().now();
     bool draining_ = false;
 
@@ -382,6 +394,7 @@ class Worker::Parts {
     std::unique_ptr<cache::DiskCache> disk_cache_;
     std::unique_ptr<cache::DiskCache> metadata_cache_;
     std::unique_ptr<chunk::StoreChunkService> chunks_;
+    std::unique_ptr<CacheUpkeep> cache_upkeep_;
     std::unique_ptr<Takedown> takedown_;
     std::optional<cluster::Authenticator> authenticator_;
     std::unique_ptr<DhtService> dht_;  // null: not in the DHT

@@ -63,11 +63,6 @@ HealthCheck check_fronts(const ReportSources& sources) {
         std::to_string(registered) + " of " + std::to_string(sources.fronts.size()) + " connected"};
 }
 
-std::optional<http::ChunkUse> to_chunk_use(const std::optional<cache::CacheUse>& use) {
-    if (!use) return std::nullopt;
-    return http::ChunkUse{use->id, use->hits};
-}
-
 void fill_storage(http::WorkerStats& stats, const store::StoreStats& stored) {
     auto& storage = stats.storage;
     storage.requests = stored.requests;
@@ -89,31 +84,6 @@ void fill_storage(http::WorkerStats& stats, const store::StoreStats& stored) {
     if (!stored.egress) return;
     storage.egress = http::EgressUse{stored.egress->month, stored.egress->used_bytes,
                                      stored.egress->budget_bytes, stored.egress->limited};
-}
-
-void fill_cache(http::CacheReport& report, const ReportSources& sources) {
-    const cache::CacheStats cached = sources.disk_cache.stats();
-    report.hits = cached.hits;
-    report.misses = cached.misses;
-    report.insertions = cached.insertions;
-    report.rejections = cached.rejections;
-    report.foreseeable = cached.foreseeable;
-    report.evictions = cached.evictions;
-    report.corruptions = cached.corruptions;
-    report.size_bytes = cached.size_bytes;
-    report.max_bytes = cached.max_bytes;
-    report.chunks = cached.chunks;
-    report.bypassed = cached.bypassed;
-    const cache::CacheUses uses = sources.disk_cache.uses();
-    report.most_accessed = to_chunk_use(uses.most_accessed);
-    report.least_accessed = to_chunk_use(uses.least_accessed);
-    report.loading = cached.loading;
-    report.put_aside = cached.put_aside;
-    const chunk::ChunkServiceStats served = sources.chunks.stats();
-    report.prefetch.started = served.prefetches;
-    report.prefetch.useful = served.prefetch_useful;
-    report.prefetch.wasted = served.prefetch_wasted;
-    report.prefetch.held = sources.chunks.prefetches_held();
 }
 
 }  // namespace
@@ -148,7 +118,7 @@ http::WorkerStats make_stats(const ReportSources& sources, TimePoint now) {
     stats.connections.active = endpoint.active;
     stats.connections.total = endpoint.total;
 
-    fill_cache(stats.cache, sources);
+    sources.cache_upkeep.fill(stats.cache);
 
     fill_storage(stats, sources.store.stats());
     if (sources.journal != nullptr) {

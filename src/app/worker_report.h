@@ -4,12 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "app/cache_upkeep.h"
 #include "app/front_link.h"
 #include "app/store_probe.h"
 #include "app/takedown.h"
 #include "base/time.h"
 #include "cache/disk_cache.h"
-#include "chunk/store_chunk_service.h"
 #include "http/worker_documents.h"
 #include "rtc/endpoint.h"
 #include "store/journal/journaled_store.h"
@@ -23,7 +23,7 @@ struct ReportSources {
     const std::string& version;
     TimePoint started;
     const cache::DiskCache& disk_cache;
-    const chunk::StoreChunkService& chunks;
+    const CacheUpkeep& cache_upkeep;
     const store::ObjectStore& store;
     const StoreProbe& probe;
     const Takedown& takedown;

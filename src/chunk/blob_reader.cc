@@ -118,6 +118,7 @@ BlobReader::Piece BlobReader::next(std::uint32_t max_bytes) {
     position_ += static_cast<std::uint32_t>(slice.bytes.size());
     has_bytes_ = true;
     tally_.served_bytes.add(slice.bytes.size());
+    if (window_is_cached_) tally_.cached_bytes.add(slice.bytes.size());
     if (finished()) {
         cached_ = nullptr;
         leave_fetch();
@@ -147,6 +148,7 @@ Status BlobReader::step_cached() {
         read_cached(length);
     } else if (*slice) {
         window_ = std::move(**slice);
+        window_is_cached_ = source_changes_ == 0;
     } else {
         cached_failed(slice->error());
     }
@@ -161,6 +163,7 @@ void BlobReader::read_cached(std::uint32_t length) {
                       reading_ = false;
                       if (slice) {
                           window_ = std::move(*slice);
+                          window_is_cached_ = source_changes_ == 0;
                       } else {
                           cached_failed(slice.error());
                       }
@@ -220,6 +223,7 @@ Status BlobReader::take_from_buffer() {
     const std::size_t length = std::min<std::size_t>(ready_bytes(), max_bytes_);
     if (length == 0) return {};
     window_ = BufferSlice{fetch_->buffer, fetch_->buffer->span().subspan(position_, length)};
+    window_is_cached_ = false;
     if (fetch_->state != FetchState::kVerified) {
         if (first_generation_ == 0) first_generation_ = fetch_->generation;
         fetch_->given = std::max(fetch_->given, position_ + length);

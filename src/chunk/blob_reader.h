@@ -72,6 +72,7 @@ class BlobReader final : public Reader, private FetchReader {
     unsigned first_generation_ = 0;  // of fetch_, from which bytes were given; 0: none yet
     unsigned source_changes_ = 0;
     std::uint64_t seen_generation_ = 0;  // of the hidden names
+    bool window_is_cached_ = false;      // of a request that found its chunk cached
     bool has_bytes_ = false;
     bool reading_ = false;  // cached_->read() is under way
     bool waiting_ = false;  // next() gave nothing: on_ready is owed

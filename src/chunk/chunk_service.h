@@ -105,6 +105,10 @@ class ChunkService {
     /// In the order asked; unknown after 5 s at most.
     virtual void stat(std::vector<ChunkId> ids, OnStat on_done) = 0;
 
+    /// What is known without asking the object store, at once; the rest is unknown. 1,000 names
+    /// take under 1 ms.
+    virtual std::vector<ChunkStat> stat_known(const std::vector<ChunkId>& ids) = 0;
+
     /// What is on this disk (cached, or on its way to the object store), or what is in the object
     /// store, with names greater than `after`.
     virtual ChunkPage list_cached(const ChunkId& after, std::size_t limit) = 0;

@@ -116,7 +116,8 @@ void Fetcher::end_unread(const FetchPtr& fetch, bool was_ahead) {
 
 void Fetcher::linger(const FetchPtr& fetch) {
     const bool goes_on = fetch->state == FetchState::kFetching ||
-                         fetch->state == FetchState::kVerifying || fetch->unkept;
+                         fetch->state == FetchState::kVerifying ||
+                         fetch->state == FetchState::kVerified;
     if (!goes_on) return;
     (void)stop_lingering(fetch);
     fetch->lingers = true;

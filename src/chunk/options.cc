@@ -30,7 +30,19 @@ Tally::Tally(MetricsRegistry& metrics)
       prefetch_useful(metrics, "kollator_prefetch_useful_total",
                       "Chunks fetched ahead that were asked for"),
       prefetch_wasted(metrics, "kollator_prefetch_wasted_total",
-                      "Chunks fetched ahead that failed or were let go unread") {}
+                      "Chunks fetched ahead that failed or were let go unread"),
+      cached_bytes(metrics, "kollator_chunk_served_cached_bytes_total",
+                   "Bytes given to readers from the cache"),
+      hint_names(metrics, "kollator_hint_names_total",
+                 "Chunks that clients asked about before they chose what to fetch next"),
+      hint_resident(metrics, "kollator_hint_resident_total", "Of these, told as cached here"),
+      hinted_requests(metrics, "kollator_hint_requests_total",
+                      "Requests for chunks that somebody had been told are cached here"),
+      hinted_hits(metrics, "kollator_hint_hits_total", "Of these, found in the cache"),
+      repairs(metrics, "kollator_cache_repairs_total",
+              "Cached chunks that the scrubber found damaged, fetched anew"),
+      repair_failures(metrics, "kollator_cache_repair_failures_total",
+                      "Such fetches that failed: the next request tries again") {}
 
 ChunkServiceStats Tally::stats() const {
     ChunkServiceStats stats;
@@ -52,6 +64,13 @@ ChunkServiceStats Tally::stats() const {
     stats.prefetches = prefetches.value();
     stats.prefetch_useful = prefetch_useful.value();
     stats.prefetch_wasted = prefetch_wasted.value();
+    stats.cached_bytes = cached_bytes.value();
+    stats.hint_names = hint_names.value();
+    stats.hint_resident = hint_resident.value();
+    stats.hinted_requests = hinted_requests.value();
+    stats.hinted_hits = hinted_hits.value();
+    stats.repairs = repairs.value();
+    stats.repair_failures = repair_failures.value();
     return stats;
 }
 

@@ -68,6 +68,13 @@ struct ChunkServiceStats {
     std::uint64_t purged = 0;           ///< cached chunks and metadata dropped because of it
     std::uint64_t prefetches = 0;       ///< begun ahead of any request
     std::uint64_t prefetch_useful = 0;  ///< of these, asked for
+    std::uint64_t cached_bytes = 0;     ///< of served_bytes, from the cache
+    std::uint64_t hint_names = 0;       ///< asked about by clients that choose what to fetch next
+    std::uint64_t hint_resident = 0;    ///< of these, told as cached here
+    std::uint64_t hinted_requests = 0;  ///< for what somebody had been told is cached here
+    std::uint64_t hinted_hits = 0;      ///< of these, still cached
+    std::uint64_t repairs = 0;          ///< damaged chunks of the cache, fetched anew
+    std::uint64_t repair_failures = 0;
     std::uint64_t prefetch_wasted = 0;  ///< of these, failed or let go before anybody asked
 };
 
@@ -93,7 +100,8 @@ class Tally {
 
     Count hits, misses, fetches, shared_fetches, fetched_bytes, cancelled_fetches, healed_reads,
         verify_failures, refused_uploads, uploads, uploaded_bytes, already_there, served_bytes,
-        denied, purged, prefetches, prefetch_useful, prefetch_wasted;
+        denied, purged, prefetches, prefetch_useful, prefetch_wasted, cached_bytes, hint_names,
+        hint_resident, hinted_requests, hinted_hits, repairs, repair_failures;
 
     ChunkServiceStats stats() const;
 };

@@ -70,6 +70,13 @@ void StatLookup::stat(std::vector<ChunkId> ids, ChunkService::OnStat on_done) {
     pump();
 }
 
+std::vector<ChunkStat> StatLookup::known(const std::vector<ChunkId>& ids) {
+    std::vector<ChunkStat> stats;
+    stats.reserve(ids.size());
+    for (const ChunkId& id : ids) stats.push_back(known_here(id).value_or(ChunkStat()));
+    return stats;
+}
+
 /// Each query in its turn asks about one name, until the limit of them all is reached.
 void StatLookup::pump() {
     std::size_t idle = 0;

@@ -25,6 +25,7 @@ class StatLookup {
                const HiddenNames& hidden, const ChunkServiceOptions& options);
 
     void stat(std::vector<ChunkId> ids, ChunkService::OnStat on_done);
+    std::vector<ChunkStat> known(const std::vector<ChunkId>& ids);
 
  private:
     struct Query {

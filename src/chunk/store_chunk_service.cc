@@ -60,6 +60,7 @@ StoreChunkService::StoreChunkService(EventLoop& loop, JobPool& jobs, const Clock
       fetcher_(loop, jobs, clock, store, fetch_budget_, stored_, missing_, hidden_, tally_,
                options_),
       prefetcher_(loop, clock, fetcher_, store, disk_cache, chunks_, tally_, options_),
+      repairs_(loop, fetcher_, chunks_, tally_),
       uploader_(loop, jobs, store, fetcher_, stored_, missing_, hidden_, tally_, options_,
                 [this](const store::ObjectKey& key, Deletions::OnFree go_on) {
                     deletions_->before_store(key, std::move(go_on));
@@ -77,10 +78,15 @@ StoreChunkService::~StoreChunkService() = default;
 
 std::unique_ptr<Reader> StoreChunkService::open(const ChunkId& id, std::uint32_t offset,
                                                 std::uint32_t length, OnReady on_ready) {
+    const std::uint64_t hits = tally_.hits.value();
     auto reader =
         std::make_unique<BlobReader>(loop_, fetcher_, alive_, tally_, chunks_, store::ObjectKey(id),
                                      BlobReader::Range{offset, length}, std::move(on_ready));
     prefetcher_.opened(id);
+    if (hints_.take(id, clock_.now())) {
+        tally_.hinted_requests.add();
+        tally_.hinted_hits.add(tally_.hits.value() - hits);
+    }
     return reader;
 }
 
@@ -113,6 +119,19 @@ void StoreChunkService::store(const MetadataId& id, SharedBuffer bytes, OnStored
 
 void StoreChunkService::stat(std::vector<ChunkId> ids, OnStat on_done) {
     stat_lookup_.stat(std::move(ids), std::move(on_done));
+}
+
+std::vector<ChunkStat> StoreChunkService::stat_known(const std::vector<ChunkId>& ids) {
+    auto stats = stat_lookup_.known(ids);
+    std::uint64_t resident = 0;
+    for (std::size_t n = 0; n < ids.size(); ++n) {
+        if (stats[n].residency != Residency::kCachedHere) continue;
+        ++resident;
+        hints_.told(ids[n], clock_.now());
+    }
+    tally_.hint_names.add(ids.size());
+    tally_.hint_resident.add(resident);
+    return stats;
 }
 
 // --- lists -------------------------------------------------------------------------------------

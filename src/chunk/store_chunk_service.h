@@ -8,8 +8,10 @@
 #include "chunk/deletions.h"
 #include "chunk/fetcher.h"
 #include "chunk/hidden_names.h"
+#include "chunk/hint_ledger.h"
 #include "chunk/options.h"
 #include "chunk/prefetcher.h"
+#include "chunk/repairs.h"
 #include "chunk/stat_lookup.h"
 #include "chunk/store_lists.h"
 #include "chunk/torrent_list.h"
@@ -47,6 +49,9 @@ class StoreChunkService final : public ChunkService {
     void store(const ChunkId& id, SharedBuffer bytes, OnStored on_done) override;
     void store(const MetadataId& id, SharedBuffer bytes, OnStored on_done) override;
     void stat(std::vector<ChunkId> ids, OnStat on_done) override;
+    std::vector<ChunkStat> stat_known(const std::vector<ChunkId>& ids) override;
+    /// Fetches what was damaged in the cache anew.
+    void repair(const ChunkId& id) { repairs_.repair(id); }
     ChunkPage list_cached(const ChunkId& after, std::size_t limit) override;
     void list_stored(const ChunkId& after, std::size_t limit, OnPage on_done) override;
     std::uint32_t max_chunk_bytes() const override { return options_.max_chunk_bytes; }
@@ -105,11 +110,13 @@ class StoreChunkService final : public ChunkService {
     std::unique_ptr<Deletions> deletions_;
     Fetcher fetcher_;
     Prefetcher prefetcher_;
+    Repairs repairs_;
     Uploader uploader_;
     StatLookup stat_lookup_;
     StoreLists store_lists_;
     TorrentSummaries summaries_;
     ChunkLists chunk_lists_;
+    HintLedger hints_{{}};
 
     // state
     std::uint64_t purge_round_ = 0;

@@ -43,6 +43,8 @@ struct Config {
     std::uint64_t cache_size_bytes = 0;
     std::uint64_t metadata_cache_size_bytes = 0;
     std::chrono::hours lru_max_age{0};
+    std::chrono::hours scrub_interval{0};  ///< 0: no scrub
+    std::uint64_t scrub_bytes_per_second = 0;
     std::uint32_t max_chunk_bytes = 0;
     WritePolicy write_policy = WritePolicy::kThrough;
     std::string cache_policy = "session-aware";

@@ -108,6 +108,12 @@ void add_storage(std::vector<Setting>& all) {
     all.push_back({"LRU_MAX_AGE_HOURS", "24", "hours, 0 to 876000 (0: no limit)",
                    "Cached chunks that nobody asked for in this time go.", kWorker, false, false,
                    duration(&Config::lru_max_age, 0, 876000)});
+    all.push_back({"SCRUB_INTERVAL_HOURS", "168", "hours, 0 to 87600 (0: never)",
+                   "Every cached chunk is read from the disk and checked once in this time.",
+                   kWorker, false, false, duration(&Config::scrub_interval, 0, 87600)});
+    all.push_back({"SCRUB_MB_PER_SECOND", "10", "megabytes a second, 1 to 10000",
+                   "The most that is read for it, where it has fallen behind.", kWorker, false,
+                   false, integer(&Config::scrub_bytes_per_second, 1, 10'000, kMegabyte)});
     all.push_back({"MAX_CHUNK_BYTES", "5242880", "bytes, 16384 to 67108864",
                    "The largest chunk that is accepted.", kWorker, false, false,
                    integer(&Config::max_chunk_bytes, 16384, 67108864)});

@@ -188,11 +188,13 @@ TEST(Documents, HealthIsTheWorstOfItsChecks) {
 
 TEST(Documents, StatsHaveTheShapeOfTheContract) {
     WorkerStats stats;
-    stats.cache.hits = 3;
-    stats.cache.misses = 1;
+    stats.cache.rates.hits = 3;
+    stats.cache.rates.misses = 1;
     stats.cache.size_bytes = 287'500'000;
     stats.cache.most_accessed = ChunkUse{ChunkId(), 9};
-    const std::string json = stats_json(stats);
+    stats.cache.rates_of_late = {
+        {5, {.hits = 1, .misses = 3, .served_bytes = 8, .cached_bytes = 6}}};
+    const std::string json = stats_json(stats, Reader::kAdmin);
     for (const char* part :
          {"\"hitRate\":0.75", "\"missRate\":0.25", "\"evictionRate\":0.0", "\"size\":\"287MB\"",
           "\"sizeBytes\":287500000", "\"leastAccessed\":null", "\"hits\":9",
@@ -203,7 +205,12 @@ TEST(Documents, StatsHaveTheShapeOfTheContract) {
     stats.storage.circuit = "open";
     stats.storage.operations = {{"get", "ok", 4}, {"get", "timeout", 1}, {"put", "ok", 2}};
     stats.storage.egress = EgressUse{"2026-11", 5, 0, false};
-    const std::string more = stats_json(stats);
+    EXPECT_NE(json.find(ChunkId().hex()), std::string::npos);
+    EXPECT_NE(json.find("\"lastMinutes\":{\"5\":{\"byteHitRate\":0.75"), std::string::npos) << json;
+    EXPECT_NE(json.find("\"scrub\":null"), std::string::npos);
+    const std::string more = stats_json(stats, Reader::kAnyone);
+    EXPECT_EQ(more.find(ChunkId().hex()), std::string::npos) << "names are for admins";
+    EXPECT_NE(more.find("\"mostAccessed\":{\"hash\":null,\"hits\":9}"), std::string::npos);
     for (const char* part : {"\"circuit\":\"open\"",
                              "\"operations\":{\"get\":{\"ok\":4,\"timeout\":1},\"put\":{\"ok\":2}}",
                              "\"egress\":{\"budgetBytes\":null,\"limited\":false,\"month\":\"2026-"

@@ -82,7 +82,7 @@ std::string status_page(const HealthReport& health, const WorkerStats& stats) {
                                            stats.connections.total));
     page += row("Cache", fmt::format("{} of {}, {} chunks", human_size(cache.size_bytes),
                                      human_size(cache.max_bytes), cache.chunks));
-    page += row("Cache hits", percent(cache.hits, cache.hits + cache.misses));
+    page += row("Cache hits", percent(cache.rates.hits, cache.rates.hits + cache.rates.misses));
     page += row("Object store",
                 fmt::format("{} requests, {} errors, {} chunks uploaded", stats.storage.requests,
                             stats.storage.errors, stats.storage.uploaded_chunks));

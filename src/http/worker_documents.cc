@@ -105,7 +105,7 @@ std::string health_json(const HealthReport& report) {
                  {"checks", std::move(checks)}});
 }
 
-std::string stats_json(const WorkerStats& stats) {
+std::string stats_json(const WorkerStats& stats, Reader reader) {
     return dump({{"workerId", stats.worker_id},
                  {"version", stats.version},
                  {"uptime", stats.uptime_s},
@@ -113,7 +113,7 @@ std::string stats_json(const WorkerStats& stats) {
                  {"candidates", stats.candidates},
                  {"connections",
                   {{"active", stats.connections.active}, {"total", stats.connections.total}}},
-                 {"cache", cache_json(stats.cache)},
+                 {"cache", cache_json(stats.cache, reader)},
                  {"storage", storage_json(stats)},
                  {"backlog",
                   {{"objects", stats.backlog.objects},

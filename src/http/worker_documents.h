@@ -116,6 +116,6 @@ struct WorkerStats {
 /// {"status":"ok"|"warn"|"error","workerId","uptime","version","checks":{name:{status,detail}}}
 std::string health_json(const HealthReport& report);
 
-std::string stats_json(const WorkerStats& stats);
+std::string stats_json(const WorkerStats& stats, Reader reader);
 
 }  // namespace kollator::http

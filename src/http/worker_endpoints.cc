@@ -176,8 +176,11 @@ void add_worker_endpoints(HttpServer& server, WorkerHooks hooks, WorkerEndpointO
     server.route("GET", "/", document(get_page));
     server.route("GET", "/health", document(get_health));
     server.route("GET", "/metrics", document(get_metrics));
-    server.route("GET", "/stats", document([](const Worker& state) {
-                     return fresh(json_response(200, stats_json(state.hooks.stats())));
+    server.route("GET", "/stats", at_once([](const Worker& state, const Request& request) {
+                     const bool admin =
+                         !refuse_unless_admin(request, state.options.admin_token).has_value();
+                     const Reader reader = admin ? Reader::kAdmin : Reader::kAnyone;
+                     return fresh(json_response(200, stats_json(state.hooks.stats(), reader)));
                  }));
     server.route("POST", "/cache/clear",
                  [worker](const Request& request, const Responder& responder) {

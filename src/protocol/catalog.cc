@@ -9,6 +9,7 @@ namespace kollator::protocol {
 namespace {
 
 constexpr std::size_t kListRequestBytes = 32 + 2 + 1;
+constexpr std::uint8_t kScopeKnown = 1;
 
 ChunkId take_id(ByteReader& reader) {
     return ChunkId::from_bytes(reader.bytes(ChunkId::kSize)).value_or(ChunkId());
@@ -80,12 +81,18 @@ Result<StatRequest> decode_stat_request(ByteSpan body) {
         return make_error(ErrorCode::kInvalid, fmt::format("CHUNK_STAT of {} names, {} are allowed",
                                                            count, kMaxStatNames));
     }
-    if (reader.remaining() != count * ChunkId::kSize) {
+    const std::size_t names_bytes = count * ChunkId::kSize;
+    if (reader.remaining() != names_bytes && reader.remaining() != names_bytes + 1) {
         return wrong_size("CHUNK_STAT", body.size(), 2 + count * ChunkId::kSize);
     }
     StatRequest request;
     request.ids.reserve(count);
     for (std::size_t i = 0; i < count; ++i) request.ids.push_back(take_id(reader));
+    request.known_only = reader.remaining() > 0;
+    if (request.known_only) {
+        const std::uint8_t scope = reader.u8();
+        if (scope != kScopeKnown) return bad_value("CHUNK_STAT", "scope", scope);
+    }
     return request;
 }
 
@@ -94,6 +101,7 @@ void encode(const StatRequest& request, Bytes& out) {
     ByteWriter writer(out);
     writer.u16(static_cast<std::uint16_t>(request.ids.size()));
     for (const ChunkId& id : request.ids) writer.bytes(id.span());
+    if (request.known_only) writer.u8(kScopeKnown);
 }
 
 Result<StatAnswer> decode_stat_answer(ByteSpan body) {

@@ -52,12 +52,15 @@ Result<ListAnswer> decode_list_answer(ByteSpan body);
 void encode(const ListAnswer& answer, Bytes& out);
 
 inline constexpr std::size_t kMaxStatNames = 1000;
+/// HELLO's feature: a CHUNK_STAT may say that what is known will do.
+inline constexpr const char* kStatKnownFeature = "stat-known";
 
-///     +-----------+------------------
-///     | count u16 | count x hash[32]    count <= 1,000
-///     +-----------+------------------
+///     +-----------+------------------+------------
+///     | count u16 | count x hash[32] | scope u8?     count <= 1,000; scope 1: only what is known
+///     +-----------+------------------+------------   without asking the object store
 struct StatRequest {
     std::vector<ChunkId> ids;
+    bool known_only = false;
 
     bool operator==(const StatRequest&) const = default;
 };

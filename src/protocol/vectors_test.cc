@@ -80,7 +80,11 @@ struct FieldsOf {
         }
         return {{"peers", peers}};
     }
-    json operator()(const StatRequest& body) const { return {{"hashes", hashes(body.ids)}}; }
+    json operator()(const StatRequest& body) const {
+        json fields = {{"hashes", hashes(body.ids)}};
+        if (body.known_only) fields["scope"] = 1;
+        return fields;
+    }
     json operator()(const StatAnswer& body) const {
         json entries = json::array();
         for (const StatEntry& entry : body.entries) {
@@ -163,12 +167,13 @@ TEST(Vectors, EveryMalformedMessageIsRefused) {
     }
 }
 
-// A shorter body may be a valid one where its end is free: data, an error's words, an empty list.
+// A shorter body may be a valid one where its end is free: data, an error's words, an empty list,
+// names without a scope.
 bool end_is_free(const AnyBody& body) {
     return std::holds_alternative<ErrorBody>(body) || std::holds_alternative<ChunkStore>(body) ||
            std::holds_alternative<MetadataStore>(body) ||
            std::holds_alternative<ResponseFragment>(body) ||
-           std::holds_alternative<StatAnswer>(body);
+           std::holds_alternative<StatAnswer>(body) || std::holds_alternative<StatRequest>(body);
 }
 
 TEST(Vectors, EveryMessageCutShortAnywhereIsRefusedOrWhole) {

@@ -138,6 +138,7 @@ class Session final : private OutgoingObserver {
     void on_list(const RequestKey& key, ByteSpan body);
     void answer_page(const RequestKey& key, std::size_t limit, const chunk::ChunkPage& page);
     void on_stat(const RequestKey& key, ByteSpan body);
+    void answer_stats(const RequestKey& key, const std::vector<chunk::ChunkStat>& stats);
     void on_health(const RequestKey& key, ByteSpan body);
     void on_cancel(const RequestKey& key, ByteSpan body);
 

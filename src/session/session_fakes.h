@@ -88,6 +88,10 @@ class FakeChunkService final : public chunk::ChunkService {
     }
     void stat(std::vector<ChunkId> ids, OnStat on_done) override {
         stat_names += ids.size();
+        auto stats = stat_known(ids);
+        later([on_done = std::move(on_done), stats = std::move(stats)] { on_done(stats); });
+    }
+    std::vector<chunk::ChunkStat> stat_known(const std::vector<ChunkId>& ids) override {
         std::vector<chunk::ChunkStat> stats;
         for (const ChunkId& id : ids) {
             const auto found = blobs_.find(id.bytes());
@@ -96,7 +100,7 @@ class FakeChunkService final : public chunk::ChunkService {
                     ? chunk::ChunkStat{0, chunk::Residency::kNotStored}
                     : chunk::ChunkStat{size_of(found->second), chunk::Residency::kCachedHere});
         }
-        later([on_done = std::move(on_done), stats = std::move(stats)] { on_done(stats); });
+        return stats;
     }
     chunk::ChunkPage list_cached(const ChunkId& after, std::size_t limit) override {
         chunk::ChunkPage page;

@@ -144,24 +144,31 @@ void Session::on_stat(const RequestKey& key, ByteSpan body) {
     }
     Request* admitted = admit(key, MessageType::kChunkStat, answer_bytes);
     if (admitted == nullptr) return;
+    if (request->known_only) {
+        return answer_stats(key, context_.chunks().stat_known(request->ids));
+    }
     auto on_stats = guarded(
         key, admitted->serial,
         [key, count](Session& session, Request& asking,
                      const std::vector<chunk::ChunkStat>& stats) {
             if (!std::holds_alternative<Asking>(asking.state)) return;
-            protocol::StatAnswer stat;
-            for (const chunk::ChunkStat& entry : stats) {
-                stat.entries.push_back({entry.size_bytes, to_wire(entry.residency)});
-            }
             if (stats.size() != count) {
                 session.fail(key, make_error(ErrorCode::kInternal, "stat of another length"));
             } else {
-                session.answer(key, protocol::encode_message(
-                                        answer_header(MessageType::kChunkStat, key), stat));
+                session.answer_stats(key, stats);
             }
             session.pump();
         });
     context_.chunks().stat(std::move(request->ids), std::move(on_stats));
+}
+
+void Session::answer_stats(const RequestKey& key, const std::vector<chunk::ChunkStat>& stats) {
+    protocol::StatAnswer stat;
+    stat.entries.reserve(stats.size());
+    for (const chunk::ChunkStat& entry : stats) {
+        stat.entries.push_back({entry.size_bytes, to_wire(entry.residency)});
+    }
+    answer(key, protocol::encode_message(answer_header(MessageType::kChunkStat, key), stat));
 }
 
 void Session::on_health(const RequestKey& key, ByteSpan body) {

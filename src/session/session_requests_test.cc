@@ -54,6 +54,19 @@ TEST_F(SessionRequests, AChunkComesInFragmentsWithMoreOnAllButTheLast) {
     EXPECT_EQ(chunks.readers_open, 0U);
 }
 
+TEST_F(SessionRequests, WhatIsKnownIsToldAtOnce) {
+    start();
+    const ChunkId id = chunks.put(pattern(10));
+    chunks.hold_answers = true;
+    send(MessageType::kChunkStat, 5, protocol::StatRequest{{id, ChunkId()}, true});
+    const auto list = answers();
+    ASSERT_EQ(list.size(), 1U);
+    const auto& stat = std::get<protocol::StatAnswer>(list[0].body);
+    ASSERT_EQ(stat.entries.size(), 2U);
+    EXPECT_EQ(stat.entries[0].residency, protocol::StatResidency::kCachedHere);
+    EXPECT_EQ(session->info().active_requests, 0U);
+}
+
 TEST_F(SessionRequests, TellsTheCacheWhoReadsWhatAndWhoHasGone) {
     start();
     const ChunkId id = chunks.put(pattern(10));

@@ -148,6 +148,8 @@ valid('stat of two', Type.CHUNK_STAT, 0, 17,
 valid('stat of nothing', Type.CHUNK_STAT, 0, 18, [u16(0)], { hashes: [] });
 valid('stat of the most', Type.CHUNK_STAT, 0, 19,
   [u16(1000), ...Array(1000).fill(hex(abcHash))], { hashes: Array(1000).fill(abcHash) });
+valid('stat of what is known', Type.CHUNK_STAT, 0, 20,
+  [u16(2), hex(abcHash), hex(emptyHash), u8(1)], { hashes: [abcHash, emptyHash], scope: 1 });
 valid('stat told, each residency', Type.CHUNK_STAT, Flag.RESPONSE, 17,
   [u32(0), u8(0), u32(1), u8(1), u32(2), u8(2), u32(5242880), u8(3), u32(0), u8(255)],
   { entries: [{ size: 0, residency: 0 }, { size: 1, residency: 1 }, { size: 2, residency: 2 },
@@ -284,6 +286,9 @@ refused('cancel with a body', Type.CANCEL, 0, [u8(0)]);
 refused('stat without a count', Type.CHUNK_STAT, 0, [u8(0)]);
 refused('stat with fewer than counted', Type.CHUNK_STAT, 0, [u16(2), hex(abcHash)]);
 refused('stat with more than counted', Type.CHUNK_STAT, 0, [u16(0), hex(abcHash)]);
+refused('stat of an unknown scope', Type.CHUNK_STAT, 0, [u16(1), hex(abcHash), u8(2)]);
+refused('stat of a scope that is the default', Type.CHUNK_STAT, 0, [u16(1), hex(abcHash), u8(0)]);
+refused('stat with two bytes too many', Type.CHUNK_STAT, 0, [u16(1), hex(abcHash), u16(257)]);
 refused('stat of too many', Type.CHUNK_STAT, 0, [u16(1001), ...Array(1001).fill(hex(abcHash))]);
 refused('stat answer cut short', Type.CHUNK_STAT, Flag.RESPONSE, [u32(0), u8(0), u32(0)]);
 refused('stat answer, unknown residency', Type.CHUNK_STAT, Flag.RESPONSE, [u32(0), u8(4)]);

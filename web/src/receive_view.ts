@@ -117,7 +117,7 @@ export class ReceiveView {
 
     async #fetch(file: SharedFile, target: Target): Promise<void> {
         const { signal } = this.#controller;
-        this.#progress = { totalBytes: file.sizeBytes, receivedBytes: 0 };
+        this.#progress = { totalBytes: file.sizeBytes, receivedBytes: 0, hintedChunks: 0 };
         this.#trouble = undefined;
         this.#milestones = new Milestones();
         this.#rate.reset();

@@ -40,6 +40,10 @@ class FileTarget implements Target {
         return this.#file.write(bytes);
     }
 
+    writeAt(position: number, data: Bytes): Promise<void> {
+        return this.#file.write({ type: "write", position, data });
+    }
+
     async finish(): Promise<undefined> {
         await this.#file.close();
         return undefined;
@@ -67,6 +71,10 @@ class PrivateTarget implements Target {
 
     write(bytes: Bytes): Promise<void> {
         return this.#file.write(bytes);
+    }
+
+    writeAt(position: number, data: Bytes): Promise<void> {
+        return this.#file.write({ type: "write", position, data });
     }
 
     async finish(): Promise<Blob> {

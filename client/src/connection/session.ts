@@ -12,8 +12,8 @@ import {
     decodeStoreAnswer,
     encodeFragmentHead,
     encodeListRequest,
-    encodeNames,
     encodeRangeRequest,
+    encodeStatRequest,
 } from "../protocol/bodies.ts";
 import { type Bytes, concatBytes } from "../protocol/bytes.ts";
 import {
@@ -110,6 +110,7 @@ export class Session {
     /** What was agreed by HELLO. */
     #inflates = false;
     #deflates = false;
+    #features: string[] = [];
 
     constructor(wire: Wire, options: SessionOptions = {}) {
         this.#wire = wire;
@@ -123,6 +124,11 @@ export class Session {
     /** What the worker said in HELLO, or the default. */
     get maxChunkBytes(): number {
         return this.#maxChunkBytes;
+    }
+
+    /** What the worker said in HELLO that it can do besides. */
+    has(feature: string): boolean {
+        return this.#features.includes(feature);
     }
 
     close(reason?: string): void {
@@ -139,6 +145,7 @@ export class Session {
         });
         this.#deflates = answer.accept.includes(deflateRaw) && canDeflate();
         this.#maxChunkBytes = answer.maxChunkBytes;
+        this.#features = answer.features;
         return answer;
     }
 
@@ -160,10 +167,27 @@ export class Session {
         return this.#store(MessageType.metadataStore, hash, source, options);
     }
 
-    async stat(hashes: readonly Bytes[], signal?: AbortSignal): Promise<ChunkStat[]> {
+    /** The worker asks its object store for the names that it does not know. */
+    stat(hashes: readonly Bytes[], signal?: AbortSignal): Promise<ChunkStat[]> {
+        return this.#stat(hashes, false, signal);
+    }
+
+    /**
+     * Of what the worker knows without asking; the rest is unknown. REQUIRES: it has
+     * featureStatKnown.
+     */
+    statKnown(hashes: readonly Bytes[], signal?: AbortSignal): Promise<ChunkStat[]> {
+        return this.#stat(hashes, true, signal);
+    }
+
+    async #stat(
+        hashes: readonly Bytes[],
+        knownOnly: boolean,
+        signal: AbortSignal | undefined,
+    ): Promise<ChunkStat[]> {
         const stats = await this.#call({
             type: MessageType.chunkStat,
-            body: encodeNames(hashes),
+            body: encodeStatRequest({ names: [...hashes], knownOnly }),
             take: this.#whole(decodeStatAnswer),
             signal,
         });

@@ -1,6 +1,6 @@
 /** The bodies of docs/protocol.md 2.2 and 2.4: pure encoding and decoding, no policy. */
 import { type Bytes, concatBytes, decodeText, encodeText, toHex } from "./bytes.ts";
-import { ErrorCode, Residency, hashBytes, maxStatNames } from "./constants.ts";
+import { ErrorCode, Residency, hashBytes, maxStatNames, statScopeKnown } from "./constants.ts";
 import { MalformedMessage } from "./message.ts";
 import { ByteReader, ByteWriter } from "./reader.ts";
 
@@ -185,12 +185,31 @@ export function decodeNames(body: Bytes): Bytes[] {
     return reader.whole(names);
 }
 
-export function decodeStatRequest(body: Bytes): Bytes[] {
-    const names = decodeNames(body);
+/** `knownOnly`: of what the worker knows without asking its object store. */
+export interface StatRequest {
+    names: Bytes[];
+    knownOnly: boolean;
+}
+
+export function encodeStatRequest({ names, knownOnly }: StatRequest): Bytes {
+    const body = encodeNames(names);
+    return knownOnly ? concatBytes([body, new Uint8Array([statScopeKnown])]) : body;
+}
+
+export function decodeStatRequest(body: Bytes): StatRequest {
+    const reader = new ByteReader(body);
+    const names: Bytes[] = [];
+    for (let count = reader.count(hashBytes); count > 0; count--) {
+        names.push(reader.hash());
+    }
     if (names.length > maxStatNames) {
         throw new MalformedMessage(`${names.length} names are over ${maxStatNames}`);
     }
-    return names;
+    const knownOnly = reader.left > 0;
+    if (knownOnly && reader.u8() !== statScopeKnown) {
+        throw new MalformedMessage("an unknown scope");
+    }
+    return reader.whole({ names, knownOnly });
 }
 
 export function encodeStatAnswer(stats: readonly ChunkStat[]): Bytes {

@@ -63,7 +63,7 @@ function fieldsOf(body: Body): Record<string, unknown> {
                 })),
             };
         case "names":
-            return { hashes: body.names.map(toHex) };
+            return { hashes: body.names.map(toHex), ...(body.knownOnly ? { scope: 1 } : {}) };
         case "accepted":
             return { accepted: body.accepted };
         case "lookup":

@@ -12,6 +12,10 @@ export const defaultMaxMessageBytes = 64 * 1024;
 export const maxMessageBytes = 256 * 1024;
 /** CHUNK_STAT asks for no more names than this at once. */
 export const maxStatNames = 1000;
+/** Behind CHUNK_STAT's names: only what the worker knows without asking its object store. */
+export const statScopeKnown = 1;
+/** Of HELLO: the worker takes that scope. */
+export const featureStatKnown = "stat-known";
 
 export const Flag = {
     compressed: 0x01,

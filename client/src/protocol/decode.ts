@@ -38,7 +38,7 @@ export type Body =
     | { kind: "stored"; stored: StoreAnswer }
     | { kind: "list"; list: ListRequest }
     | { kind: "listed"; listed: ListAnswer }
-    | { kind: "names"; names: Bytes[] }
+    | { kind: "names"; names: Bytes[]; knownOnly?: boolean }
     | { kind: "accepted"; accepted: number }
     | { kind: "empty" }
     | { kind: "health"; health: JsonObject }
@@ -75,7 +75,7 @@ const requests = new Map<number, Decode>([
     [MessageType.metadataStore, (body) => ({ kind: "store", store: decodeStoreFragment(body) })],
     [MessageType.metadataRequest, range],
     [MessageType.cancel, decodeEmpty],
-    [MessageType.chunkStat, (body) => ({ kind: "names", names: decodeStatRequest(body) })],
+    [MessageType.chunkStat, (body) => ({ kind: "names", ...decodeStatRequest(body) })],
 ]);
 
 const answers = new Map<number, Decode>([
