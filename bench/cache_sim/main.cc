@@ -1,11 +1,14 @@
 // Hit ratios of the cache's policies, and of Belady's MIN, on traces that are made here or read
 // from files: cache_sim [trace files: *.csv, *.oracleGeneral]
+// What a policy costs: cache_sim cost
+// What clients gain who ask what is resident before they choose: cache_sim hints
 
 #include <array>
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "bench/cache_sim/downloads.h"
 #include "bench/cache_sim/simulator.h"
 #include "bench/cache_sim/trace.h"
 #include "bench/cache_sim/trace_file.h"
@@ -49,19 +52,57 @@ void run_sizes(const Trace& trace) {
     }
 }
 
-/// The index and the policy together, with a million entries; "lru" is little but the index.
+/// The policy alone, and with the index, with a million entries.
 void run_cost() {
     const Trace trace = zipf_trace(0.8, 4'000'000, 3'000'000, kSeed);
     const std::uint64_t max_bytes = 1'000'000 * kChunkBytes;
-    std::printf("\n| 1 M entries | CPU ns a request |\n| --- | --- |\n");
+    std::printf(
+        "\n| 1 M entries | the policy, CPU ns a request | with the index |\n"
+        "| --- | --- | --- |\n");
     for (const cache::PolicyKind kind : kPolicies) {
         const Outcome outcome = simulate(trace, kind, max_bytes, 0);
-        std::printf("| %s | %.0f |\n", std::string(cache::name_of(kind)).c_str(),
-                    outcome.nanoseconds_per_request);
+        std::printf("| %s | %.0f | %.0f |\n", std::string(cache::name_of(kind)).c_str(),
+                    policy_nanoseconds(trace, kind, max_bytes), outcome.nanoseconds_per_request);
+        std::fflush(stdout);
+    }
+}
+
+/// Downloads of whole files with a cache of 60 chunks: in file order, and with hot hints.
+void run_downloads() {
+    std::printf(
+        "\n| files | clients | policy | in file order | resident first |\n"
+        "| --- | --- | --- | --- | --- |\n");
+    for (const auto& [files, clients] : {std::pair(10'000, 100),
+                                         {10'000, 1000},
+                                         {1000, 100},
+                                         {1000, 1000},
+                                         {100, 100},
+                                         {100, 1000}}) {
+        for (const cache::PolicyKind kind : {cache::PolicyKind::kLru, cache::PolicyKind::kTinyLfu,
+                                             cache::PolicyKind::kSessionAware}) {
+            Downloads downloads;
+            downloads.files = static_cast<std::size_t>(files);
+            downloads.clients = static_cast<std::size_t>(clients);
+            const Outcome plain = simulate_downloads(downloads, kind, kSmallCacheBytes);
+            downloads.hints = Downloads::Hints::kResidentFirst;
+            const Outcome hinted = simulate_downloads(downloads, kind, kSmallCacheBytes);
+            std::printf("| %d | %d | %s | %.1f | %.1f |\n", files, clients,
+                        std::string(cache::name_of(kind)).c_str(), 100 * plain.object_hit_ratio(),
+                        100 * hinted.object_hit_ratio());
+            std::fflush(stdout);
+        }
     }
 }
 
 int main_with(const std::vector<std::string>& files) {
+    if (files == std::vector<std::string>{"cost"}) {
+        run_cost();
+        return 0;
+    }
+    if (files == std::vector<std::string>{"hints"}) {
+        run_downloads();
+        return 0;
+    }
     std::printf(
         "| trace | cache | policy | object hits %% | byte hits %% | of MIN %% | "
         "written a request | ns a request |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n");

@@ -7,86 +7,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bench/cache_sim/simulated_cache.h"
+
 namespace kollator::bench {
 namespace {
-
-class SimulatedCache {
- public:
-    SimulatedCache(cache::PolicyKind kind, std::uint64_t max_bytes)
-        : policy_(cache::make_policy(kind, max_bytes,
-                                     [this](cache::PolicyKey key) {
-                                         const auto found = slots_.find(key);
-                                         return found == slots_.end() ? cache::kNoSlot
-                                                                      : found->second;
-                                     })),
-          max_bytes_(max_bytes) {}
-
-    void learn(const Trace& trace) {
-        for (std::size_t file = 0; file < trace.files.size(); ++file) {
-            policy_->learn_file(file, trace.files[file]);
-        }
-    }
-
-    bool request(const Request& request) {
-        policy_->requested(request.key, request.at);
-        if (request.reader != kNobody) {
-            policy_->reader_at(request.reader, request.key, request.at);
-            if (request.last) policy_->reader_left(request.reader);
-        }
-        const auto found = slots_.find(request.key);
-        if (found != slots_.end()) {
-            policy_->hit(found->second);
-            return true;
-        }
-        take_in(request);
-        return false;
-    }
-
-    std::uint64_t written() const { return written_; }
-
- private:
-    struct Entry {
-        cache::PolicyKey key = 0;
-        std::uint64_t bytes = 0;
-    };
-
-    void take_in(const Request& request) {
-        if (request.bytes > max_bytes_) return;
-        while (used_bytes_ + request.bytes > max_bytes_) {
-            const cache::Slot victim =
-                policy_->victim([](cache::Slot) { return true; }, request.at);
-            if (!policy_->admits(request.key, victim, request.at)) return;
-            drop(victim);
-        }
-        cache::Slot slot = static_cast<cache::Slot>(entries_.size());
-        if (free_.empty()) {
-            entries_.emplace_back();
-        } else {
-            slot = free_.back();
-            free_.pop_back();
-        }
-        entries_[slot] = {request.key, request.bytes};
-        slots_.emplace(request.key, slot);
-        used_bytes_ += request.bytes;
-        ++written_;
-        policy_->insert(slot, request.key, request.bytes);
-    }
-
-    void drop(cache::Slot slot) {
-        policy_->remove(slot);
-        slots_.erase(entries_[slot].key);
-        used_bytes_ -= entries_[slot].bytes;
-        free_.push_back(slot);
-    }
-
-    const std::unique_ptr<cache::EvictionPolicy> policy_;
-    const std::uint64_t max_bytes_;
-    std::unordered_map<cache::PolicyKey, cache::Slot> slots_;
-    std::vector<Entry> entries_;
-    std::vector<cache::Slot> free_;
-    std::uint64_t used_bytes_ = 0;
-    std::uint64_t written_ = 0;
-};
 
 void count(Outcome& outcome, const Request& request, bool hit) {
     ++outcome.requests;
@@ -112,6 +36,91 @@ Outcome simulate(const Trace& trace, cache::PolicyKind kind, std::uint64_t max_b
     outcome.written = simulated.written();
     outcome.nanoseconds_per_request = seconds * 1e9 / static_cast<double>(trace.requests.size());
     return outcome;
+}
+
+namespace {
+
+/// One call of a policy.
+struct Call {
+    enum class Kind : std::uint8_t { kRequested, kInsert, kHit, kRemove, kVictim, kAdmits } kind;
+    cache::Slot slot = cache::kNoSlot;
+    cache::PolicyKey key = 0;
+    std::uint64_t value = 0;  // bytes, or when
+};
+
+/// Writes down what it is asked, and passes it on.
+class Recorder final : public cache::EvictionPolicy {
+ public:
+    explicit Recorder(std::unique_ptr<cache::EvictionPolicy> policy) : policy_(std::move(policy)) {}
+
+    void requested(cache::PolicyKey key, TimePoint now) override {
+        note(Call::Kind::kRequested, cache::kNoSlot, key, now);
+        policy_->requested(key, now);
+    }
+    void insert(cache::Slot slot, cache::PolicyKey key, std::uint64_t bytes) override {
+        calls.push_back({Call::Kind::kInsert, slot, key, bytes});
+        policy_->insert(slot, key, bytes);
+    }
+    void hit(cache::Slot slot) override {
+        calls.push_back({Call::Kind::kHit, slot});
+        policy_->hit(slot);
+    }
+    void remove(cache::Slot slot) override {
+        calls.push_back({Call::Kind::kRemove, slot});
+        policy_->remove(slot);
+    }
+    cache::Slot victim(const MayEvict& may_evict, TimePoint now) override {
+        note(Call::Kind::kVictim, cache::kNoSlot, 0, now);
+        return policy_->victim(may_evict, now);
+    }
+    bool admits(cache::PolicyKey newcomer, cache::Slot victim, TimePoint now) override {
+        note(Call::Kind::kAdmits, victim, newcomer, now);
+        return policy_->admits(newcomer, victim, now);
+    }
+
+    std::vector<Call> calls;
+
+ private:
+    void note(Call::Kind kind, cache::Slot slot, cache::PolicyKey key, TimePoint now) {
+        const auto when = static_cast<std::uint64_t>(now.time_since_epoch().count());
+        calls.push_back({kind, slot, key, when});
+    }
+    const std::unique_ptr<cache::EvictionPolicy> policy_;
+};
+
+void repeat(const Call& call, cache::EvictionPolicy& policy) {
+    const TimePoint now{Duration(static_cast<std::int64_t>(call.value))};
+    switch (call.kind) {
+        case Call::Kind::kRequested:
+            return policy.requested(call.key, now);
+        case Call::Kind::kInsert:
+            return policy.insert(call.slot, call.key, call.value);
+        case Call::Kind::kHit:
+            return policy.hit(call.slot);
+        case Call::Kind::kRemove:
+            return policy.remove(call.slot);
+        case Call::Kind::kVictim:
+            (void)policy.victim([](cache::Slot) { return true; }, now);
+            return;
+        case Call::Kind::kAdmits:
+            (void)policy.admits(call.key, call.slot, now);
+            return;
+    }
+}
+
+}  // namespace
+
+double policy_nanoseconds(const Trace& trace, cache::PolicyKind kind, std::uint64_t max_bytes) {
+    const auto nowhere = [](cache::PolicyKey) { return cache::kNoSlot; };
+    auto recorder = std::make_unique<Recorder>(cache::make_policy(kind, max_bytes, nowhere));
+    const Recorder& recorded = *recorder;
+    SimulatedCache simulated(std::move(recorder), max_bytes);
+    for (const Request& request : trace.requests) simulated.request(request);
+    const auto policy = cache::make_policy(kind, max_bytes, nowhere);
+    const std::clock_t begun = std::clock();
+    for (const Call& call : recorded.calls) repeat(call, *policy);
+    const double seconds = static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
+    return seconds * 1e9 / static_cast<double>(trace.requests.size());
 }
 
 Outcome simulate_min(const Trace& trace, std::uint64_t max_bytes, std::size_t warm_up) {

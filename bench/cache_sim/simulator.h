@@ -28,6 +28,10 @@ struct Outcome {
 Outcome simulate(const Trace& trace, cache::PolicyKind kind, std::uint64_t max_bytes,
                  std::size_t warm_up);
 
+/// What the policy alone costs a request: what a run asked of it is asked of another one again,
+/// without the index.
+double policy_nanoseconds(const Trace& trace, cache::PolicyKind kind, std::uint64_t max_bytes);
+
 /// The best that knowing the future gives for chunks of one size (Belady, 1966; with bypass): the
 /// one that is needed last goes, the newcomer included. For chunks of several sizes an
 /// approximation.

@@ -13,16 +13,8 @@ namespace {
 
 using std::chrono::microseconds;
 
-/// A file's length: the median, and the spread of its logarithm. 20 chunks are 100 MB.
-constexpr double kMedianFileChunks = 20;
-constexpr double kFileSpread = 1.0;
-constexpr std::size_t kMaxFileChunks = 1000;
-/// Between two chunks of a reader: 5 to 50 Mbit/s... 0.8 to 8 s.
-constexpr double kMinPaceSeconds = 0.8;
-constexpr double kMaxPaceSeconds = 8;
 constexpr double kPaceJitter = 0.3;
 constexpr double kLeavesEarly = 0.2;
-constexpr double kFileExponent = 0.8;
 constexpr std::size_t kScanEvery = 10;
 
 /// Keys are spread as a hash would spread them (splitmix64's finalizer).

@@ -13,6 +13,16 @@ namespace kollator::bench {
 inline constexpr std::uint64_t kChunkBytes = 5U << 20;
 inline constexpr cache::ReaderId kNobody = 0;
 
+// What files and those who read them are like.
+/// A file's length: the median, and the spread of its logarithm. 20 chunks are 100 MB.
+inline constexpr double kMedianFileChunks = 20;
+inline constexpr double kFileSpread = 1.0;
+inline constexpr std::size_t kMaxFileChunks = 1000;
+/// Between two chunks of a reader: 5 to 50 Mbit/s... 0.8 to 8 s.
+inline constexpr double kMinPaceSeconds = 0.8;
+inline constexpr double kMaxPaceSeconds = 8;
+inline constexpr double kFileExponent = 0.8;  ///< of the files' popularity
+
 struct Request {
     TimePoint at{};
     cache::PolicyKey key = 0;

@@ -56,6 +56,7 @@ Result<Trace> read_csv(std::ifstream& file) {
     Trace trace;
     std::string line;
     for (std::size_t number = 1; std::getline(file, line); ++number) {
+        if (!line.empty() && line.back() == '\r') line.pop_back();
         const std::string_view text = line;
         if (text.empty() || (number == 1 && (text[0] < '0' || text[0] > '9'))) continue;
         const std::size_t first = text.find(',');

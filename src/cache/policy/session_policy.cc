@@ -44,6 +44,12 @@ SessionPolicy::Expectation SessionPolicy::expectation_of(PolicyKey key) const {
     return {false, sketch_.weight() / (sketch_.estimate(key) + kUnseen) * seconds_a_request};
 }
 
+bool SessionPolicy::same_place(const Expectation& one, const Expectation& other) {
+    if (one.due != other.due) return false;
+    return one.due ? DueOrder::bucket_of(one.seconds) == DueOrder::bucket_of(other.seconds)
+                   : WaitOrder::bucket_of(one.seconds) == WaitOrder::bucket_of(other.seconds);
+}
+
 double SessionPolicy::wait_of(const Expectation& expected) const {
     return expected.due ? expected.seconds - Seconds(now_ - *first_at_).count() : expected.seconds;
 }
@@ -84,7 +90,12 @@ void SessionPolicy::remove(Slot slot) {
 
 void SessionPolicy::refresh(Slot slot) {
     const Expectation expected = expectation_of(entries_[slot].key);
-    if (expected == entries_[slot].expected) return;
+    // Where it stays in its bucket, its neighbours there are left alone: they are a cache miss
+    // each.
+    if (same_place(expected, entries_[slot].expected)) {
+        entries_[slot].expected = expected;
+        return;
+    }
     take_out(slot);
     put_in_order(slot, expected);
 }

@@ -36,7 +36,6 @@ class SessionPolicy final : public EvictionPolicy {
     struct Expectation {
         bool due = false;
         double seconds = 0;
-        bool operator==(const Expectation&) const = default;
     };
     struct Entry {
         PolicyKey key = 0;
@@ -45,6 +44,7 @@ class SessionPolicy final : public EvictionPolicy {
     };
 
     Expectation expectation_of(PolicyKey key) const;
+    static bool same_place(const Expectation& one, const Expectation& other);
     double wait_of(const Expectation& expected) const;
     void put_in_order(Slot slot, const Expectation& expected);
     void take_out(Slot slot);
