@@ -102,7 +102,9 @@ function encodeAgain(body: Body): Bytes | undefined {
         case "listed":
             return bodies.encodeListAnswer(body.listed);
         case "names":
-            return bodies.encodeNames(body.names);
+            return body.knownOnly === undefined
+                ? bodies.encodeNames(body.names)
+                : bodies.encodeStatRequest({ names: body.names, knownOnly: body.knownOnly });
         case "accepted":
             return bodies.encodeAnnounceAnswer(body.accepted);
         case "lookup":
