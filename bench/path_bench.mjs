@@ -1,7 +1,7 @@
 // One connection between two of our own stacks over paths with delay and loss, through the
 // impairment relay in user space. Prints a Markdown table of Mbit/s, the ramp from nothing included.
 //
-//   node bench/path_bench.mjs [--seconds 5] [--build build/release]
+//   node bench/path_bench.mjs [--seconds 5] [--sctp own] [--build build/release]
 //
 // Needs a build with -DKOLLATOR_BENCH=ON -DKOLLATOR_TESTS=ON (targets udp_pair_bench and
 // impairment_relay).
@@ -16,6 +16,7 @@ const LOSSES = [0, 0.001, 0.01];
 const { values: options } = parseArgs({
   options: {
     seconds: { type: 'string', default: '5' },
+    sctp: { type: 'string', default: 'own' },
     build: { type: 'string', default: 'build/release' },
   },
 });
@@ -24,7 +25,7 @@ const relay = join(options.build, 'tests/support/relay/impairment_relay');
 
 async function megabits(roundTripMs, loss) {
   const { stdout } = await promisify(execFile)(program, [
-    ...['--megabytes', '100000', '--seconds', options.seconds, '--relay', relay],
+    ...['--megabytes', '100000', '--seconds', options.seconds, '--relay', relay, '--sctp', options.sctp],
     ...['--delay-ms', String(roundTripMs / 2), '--loss', String(loss)],
   ]);
   return Number(/rate=(\d+)/.exec(stdout)[1]);

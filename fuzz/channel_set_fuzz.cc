@@ -13,7 +13,7 @@ class FuzzAssociation final : public SctpAssociation {
  public:
     void connect(TimePoint) override {}
     void handle_packet(ByteSpan, TimePoint) override {}
-    void poll() override {}
+    void poll(TimePoint) override {}
     bool wants_poll() const override { return false; }
     Status send(const SctpSendOptions&, ByteSpan, ByteSpan) override {
         if (++calls_ % 2 == 0) return make_error(ErrorCode::kLimit, "full");

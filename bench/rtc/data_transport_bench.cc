@@ -1,8 +1,8 @@
 // Two data transports back to back in one thread, without sockets: what DTLS, SCTP and the channels
 // cost by themselves.
 //
-//     data_transport_bench throughput [message_bytes] [total_mebibytes]
-//     data_transport_bench connections [count]
+//     data_transport_bench throughput [message_bytes] [total_mebibytes] [usrsctp]
+//     data_transport_bench connections [count] [usrsctp]
 
 #include <fmt/core.h>
 #include <time.h>
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/random.h"
 #include "rtc/certificate.h"
 #include "rtc/data_transport.h"
 #include "rtc/sctp/sctp_association.h"
@@ -157,8 +158,9 @@ Certificate make_certificate() {
     return std::move(*certificate);
 }
 
-void throughput(std::size_t message_bytes, std::size_t total_bytes) {
-    const auto stack = make_usrsctp_stack();
+void throughput(bool own, std::size_t message_bytes, std::size_t total_bytes) {
+    SeededRandom random(1);
+    const auto stack = own ? make_sctp_stack(random) : make_usrsctp_stack();
     const Certificate a = make_certificate();
     const Certificate b = make_certificate();
     Pair pair(*stack, a, b);
@@ -190,8 +192,9 @@ std::size_t resident_bytes() {
     return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
-void connections(std::size_t count) {
-    const auto stack = make_usrsctp_stack();
+void connections(bool own, std::size_t count) {
+    SeededRandom random(1);
+    const auto stack = own ? make_sctp_stack(random) : make_usrsctp_stack();
     const Certificate a = make_certificate();
     const Certificate b = make_certificate();
     std::vector<std::unique_ptr<Pair>> pairs;
@@ -224,14 +227,15 @@ void connections(std::size_t count) {
 
 int main(int argc, char** argv) {
     const std::string mode = argc > 1 ? argv[1] : "throughput";
+    const bool own = argc <= 1 || std::string(argv[argc - 1]) != "usrsctp";
     const auto argument = [&](int index, std::size_t otherwise) {
         return argc > index ? std::strtoull(argv[index], nullptr, 10) : otherwise;
     };
     if (mode == "connections") {
-        kollator::rtc::connections(argument(2, 1000));
+        kollator::rtc::connections(own, argument(2, 1000));
     } else {
-        kollator::rtc::throughput(std::max<std::size_t>(argument(2, 65536), 64), argument(3, 512)
-                                                                                     << 20);
+        kollator::rtc::throughput(own, std::max<std::size_t>(argument(2, 65536), 64),
+                                  argument(3, 512) << 20);
     }
     return 0;
 }

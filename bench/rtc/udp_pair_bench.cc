@@ -2,6 +2,7 @@
 // or through the impairment relay. (ICE is left out: both know the other's address.)
 //
 //     udp_pair_bench [--megabytes 200] [--seconds 0] [--message 65536]
+//                    [--sctp own|usrsctp]
 //                    [--relay build/…/impairment_relay --delay-ms 25 --loss 0.001 --rate-mbit 0]
 //
 // `seconds` (0: none) ends a run early: on a bad path the megabytes would take minutes.
@@ -19,8 +20,10 @@
 #include <ctime>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/check.h"
+#include "base/random.h"
 #include "loop/event_loop.h"
 #include "rtc/certificate.h"
 #include "rtc/data_transport.h"
@@ -43,6 +46,7 @@ struct Settings {
     double delay_ms = 0;
     double loss = 0;
     double rate_mbit = 0;
+    std::string sctp = "own";
 };
 
 /// What the receiver tells at its end.
@@ -65,7 +69,11 @@ class End final : public DataTransportSink, public DataTransportObserver {
  public:
     End(EventLoop& loop, UdpSocket& socket, DtlsRole role, const Certificate& own,
         const Certificate& remote, const Settings& settings)
-        : loop_(loop), socket_(socket), settings_(settings), timer_(loop) {
+        : loop_(loop),
+          socket_(socket),
+          settings_(settings),
+          timer_(loop),
+          stack_(settings.sctp == "own" ? make_sctp_stack(random_) : make_usrsctp_stack()) {
         DataTransportOptions options;
         options.role = role;
         options.remote_fingerprint = remote.fingerprint();
@@ -89,6 +97,9 @@ class End final : public DataTransportSink, public DataTransportObserver {
     }
 
     void on_transport_datagram(ByteSpan datagram) override { socket_.send(path_, datagram); }
+    void on_transport_pending() override {
+        if (!std::exchange(turn_wanted_, true)) loop_.post([this] { turn(); });
+    }
     void on_transport_connected() override {}
     void on_transport_closed(const std::string&) override { loop_.stop(); }
     std::unique_ptr<DataChannelObserver> on_transport_channel(DataChannel& channel) override {
@@ -133,6 +144,7 @@ class End final : public DataTransportSink, public DataTransportObserver {
 
     void turn() {
         const TimePoint now = loop_.now();
+        turn_wanted_ = false;
         transport_->poll(now);
         socket_.flush();
         TimePoint next = stack_->next_timeout(now);
@@ -151,11 +163,13 @@ class End final : public DataTransportSink, public DataTransportObserver {
     const Settings& settings_;
     Timer timer_;
     IcePath path_;
-    std::unique_ptr<SctpStack> stack_ = make_usrsctp_stack();
+    SeededRandom random_{1};
+    std::unique_ptr<SctpStack> stack_;
     std::unique_ptr<DataTransport> transport_;
     DataChannel* channel_ = nullptr;
     std::array<std::uint8_t, kHeadBytes> head_{};
     Bytes body_;
+    bool turn_wanted_ = false;
     double left_bytes_ = 0;
     Received received_;
     TimePoint first_{};
@@ -267,6 +281,7 @@ int main(int argc, char** argv) {
     app.add_option("--delay-ms", settings.delay_ms, "one way");
     app.add_option("--loss", settings.loss);
     app.add_option("--rate-mbit", settings.rate_mbit);
+    app.add_option("--sctp", settings.sctp)->check(CLI::IsMember({"own", "usrsctp"}));
     CLI11_PARSE(app, argc, argv);
     return kollator::rtc::run(settings);
 }

@@ -171,7 +171,7 @@ class Worker::Parts {
     }
 
     Status try_ports() {
-        endpoint_.reset();  // of an attempt before: there is one SCTP stack in a process
+        endpoint_.reset();  // of an attempt before: a process has one usrsctp
         rtc::EndpointOptions udp;
         udp.bind_address = config_.host;
         udp.port = config_.port;
@@ -180,6 +180,8 @@ class Worker::Parts {
         udp.max_connections = config_.max_connections;
         udp.servers = ice_server_options(config_);
         udp.buffer_budget_bytes = config_.transport_budget_bytes;
+        udp.sctp = config_.rtc_sctp == "own" ? rtc::SctpImplementation::kOwn
+                                             : rtc::SctpImplementation::kUsrsctp;
         auto endpoint =
             rtc::open_endpoint(loop_, system_clock(), crypto::system_random(), *certificate_, udp);
         if (!endpoint) return endpoint.error();

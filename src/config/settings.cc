@@ -146,6 +146,11 @@ void add_storage(std::vector<Setting>& all) {
                    "at a time.",
                    kWorker, false, false,
                    integer(&Config::transport_budget_bytes, 8, 1'000'000, kMegabyte)});
+    all.push_back({"RTC_SCTP", "usrsctp", "`own` or `usrsctp`",
+                   "Whose SCTP carries the data channels: Kollator's own or Debian's usrsctp.",
+                   kWorker, false, false, checked(&Config::rtc_sctp, [](const std::string& name) {
+                       return name == "own" || name == "usrsctp";
+                   })});
 }
 
 void add_s3(std::vector<Setting>& all) {

@@ -51,6 +51,7 @@ class DataTransportImpl final : public DataTransport, private DtlsSink, private 
         channels_.on_reset_done(stream);
     }
     void on_sctp_writable() override { channels_.on_writable(); }
+    void on_sctp_pending() override { sink_.on_transport_pending(); }
     void on_sctp_closed(const std::string& reason) override;
 
     /// After DTLS has worked: begins SCTP, or ends with DTLS.
@@ -188,7 +189,7 @@ void DataTransportImpl::poll(TimePoint now) {
     if (closed_told_) return;
     polling_ = true;
     now_ = now;
-    if (association_) association_->poll();
+    if (association_) association_->poll(now);
     channels_.flush();
     if (state_ == State::kClosed) {
         closed_told_ = true;

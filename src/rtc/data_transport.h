@@ -26,6 +26,9 @@ class DataTransportSink {
     virtual ~DataTransportSink() = default;
     /// The payload of one UDP datagram to the peer, valid for the call.
     virtual void on_transport_datagram(ByteSpan datagram) = 0;
+    /// A call into the transport or a channel from outside poll() left something to do: poll() is
+    /// wanted soon.
+    virtual void on_transport_pending() {}
 };
 
 /// Told about one data transport, from within DataTransport::poll() only: each of these may call

@@ -24,19 +24,21 @@ ChannelOptions channel_options(const std::string& label = "kollator") {
     return options;
 }
 
-class DataTransportEndTest : public ::testing::Test {
+class DataTransportEndTest : public testing::BothStacks {
  protected:
     void open_pair() {
         ASSERT_TRUE(pair.connect());
         ASSERT_TRUE(pair.open(channel_options()));
     }
 
-    TransportPair pair;
+    TransportPair pair{GetParam()};
     TransportEnd& client = pair.client;
     TransportEnd& server = pair.server;
 };
 
-TEST_F(DataTransportEndTest, ClosingAChannelSendsWhatWasQueuedAndClosesBothEnds) {
+KOLLATOR_BOTH_STACKS(DataTransportEndTest);
+
+TEST_P(DataTransportEndTest, ClosingAChannelSendsWhatWasQueuedAndClosesBothEnds) {
     open_pair();
     const Bytes body(200'000, 7);
     ASSERT_TRUE(client.channel().send({}, body).ok());
@@ -52,7 +54,7 @@ TEST_F(DataTransportEndTest, ClosingAChannelSendsWhatWasQueuedAndClosesBothEnds)
     EXPECT_EQ(client.transport->state(), DataTransport::State::kConnected);
 }
 
-TEST_F(DataTransportEndTest, TheAcceptingEndMayCloseAChannelToo) {
+TEST_P(DataTransportEndTest, TheAcceptingEndMayCloseAChannelToo) {
     open_pair();
     server.channel().close();
     server.channel().close();  // once more does nothing
@@ -60,7 +62,7 @@ TEST_F(DataTransportEndTest, TheAcceptingEndMayCloseAChannelToo) {
         [&] { return client.closed_streams.size() == 1 && server.closed_streams.size() == 1; }));
 }
 
-TEST_F(DataTransportEndTest, BothEndsMayCloseAtOnce) {
+TEST_P(DataTransportEndTest, BothEndsMayCloseAtOnce) {
     open_pair();
     server.channel().close();
     client.channel().close();
@@ -68,7 +70,7 @@ TEST_F(DataTransportEndTest, BothEndsMayCloseAtOnce) {
         [&] { return client.closed_streams.size() == 1 && server.closed_streams.size() == 1; }));
 }
 
-TEST_F(DataTransportEndTest, AStreamIsUsedAgainAndAgain) {
+TEST_P(DataTransportEndTest, AStreamIsUsedAgainAndAgain) {
     ASSERT_TRUE(pair.connect());
     std::set<std::uint16_t> streams;
     for (int round = 0; round < 30; ++round) {
@@ -90,7 +92,7 @@ TEST_F(DataTransportEndTest, AStreamIsUsedAgainAndAgain) {
     EXPECT_EQ(server.labels.back(), "round 29");
 }
 
-TEST_F(DataTransportEndTest, ManyChannelsCloseAtOnceOverALossyLink) {
+TEST_P(DataTransportEndTest, ManyChannelsCloseAtOnceOverALossyLink) {
     ASSERT_TRUE(pair.connect());
     for (int i = 0; i < 16; ++i) ASSERT_TRUE(pair.open(channel_options(std::to_string(i))));
     pair.impairment.loss = 100;
@@ -101,7 +103,7 @@ TEST_F(DataTransportEndTest, ManyChannelsCloseAtOnceOverALossyLink) {
         << client.closed_streams.size() << " " << server.closed_streams.size();
 }
 
-TEST_F(DataTransportEndTest, ARefusedChannelIsResetAndNobodyIsToldOfItsEnd) {
+TEST_P(DataTransportEndTest, ARefusedChannelIsResetAndNobodyIsToldOfItsEnd) {
     ASSERT_TRUE(pair.connect());
     server.refuse_channels = true;
     ASSERT_TRUE(client.transport->open_channel(channel_options("unwanted")).ok());
@@ -111,7 +113,7 @@ TEST_F(DataTransportEndTest, ARefusedChannelIsResetAndNobodyIsToldOfItsEnd) {
     ASSERT_TRUE(pair.open(channel_options("wanted")));
 }
 
-TEST_F(DataTransportEndTest, ChannelsAreBounded) {
+TEST_P(DataTransportEndTest, ChannelsAreBounded) {
     ASSERT_TRUE(pair.connect());
     std::size_t opened = 0;
     Result<std::uint16_t> result = std::uint16_t{0};
@@ -123,7 +125,7 @@ TEST_F(DataTransportEndTest, ChannelsAreBounded) {
     ASSERT_TRUE(pair.run_until([&] { return server.channels.size() == opened; }));
 }
 
-TEST_F(DataTransportEndTest, OverlongNamesAreRefused) {
+TEST_P(DataTransportEndTest, OverlongNamesAreRefused) {
     ASSERT_TRUE(pair.connect());
     ChannelOptions options = channel_options(std::string(1025, 'x'));
     EXPECT_EQ(client.transport->open_channel(options).error().code, ErrorCode::kInvalid);
@@ -131,7 +133,7 @@ TEST_F(DataTransportEndTest, OverlongNamesAreRefused) {
     EXPECT_TRUE(pair.open(options));
 }
 
-TEST_F(DataTransportEndTest, ClosingTheTransportClosesTheOtherEndAndItsChannels) {
+TEST_P(DataTransportEndTest, ClosingTheTransportClosesTheOtherEndAndItsChannels) {
     open_pair();
     client.transport->close("enough");
     EXPECT_EQ(client.times_closed, 0);  // only from poll()
@@ -150,7 +152,7 @@ TEST_F(DataTransportEndTest, ClosingTheTransportClosesTheOtherEndAndItsChannels)
     EXPECT_EQ(server.times_closed, 1);
 }
 
-TEST_F(DataTransportEndTest, ATransportMayBeClosedFromWithinACallback) {
+TEST_P(DataTransportEndTest, ATransportMayBeClosedFromWithinACallback) {
     open_pair();
     server.on_message = [&](DataChannel& channel, ByteSpan) {
         EXPECT_TRUE(channel.send({}, as_bytes("last")).ok());
@@ -164,9 +166,10 @@ TEST_F(DataTransportEndTest, ATransportMayBeClosedFromWithinACallback) {
     EXPECT_EQ(server.messages_received, 1U);
 }
 
-TEST_F(DataTransportEndTest, AFloodAfterTheCloseDoesNoHarm) {
+TEST_P(DataTransportEndTest, AFloodAfterTheCloseDoesNoHarm) {
     open_pair();
     for (int i = 0; i < 4; ++i) ASSERT_TRUE(client.channel().send({}, Bytes(60'000, 1)).ok());
+    client.transport->poll(pair.now);
     const std::deque<Bytes> flood = client.outbox;
     ASSERT_FALSE(flood.empty());
     client.outbox.clear();
@@ -182,7 +185,7 @@ TEST_F(DataTransportEndTest, AFloodAfterTheCloseDoesNoHarm) {
     EXPECT_TRUE(server.messages.empty());
 }
 
-TEST_F(DataTransportEndTest, ADestroyedTransportLeavesNothingThatTouchesIt) {
+TEST_P(DataTransportEndTest, ADestroyedTransportLeavesNothingThatTouchesIt) {
     open_pair();
     for (int i = 0; i < 4; ++i) {
         ASSERT_TRUE(client.channel().send({}, Bytes(60'000, 1)).ok());
@@ -197,7 +200,7 @@ TEST_F(DataTransportEndTest, ADestroyedTransportLeavesNothingThatTouchesIt) {
     pair.run_until([] { return false; }, seconds(30));
 }
 
-TEST_F(DataTransportEndTest, ATransportMayGoAtAnyMomentOfItsLife) {
+TEST_P(DataTransportEndTest, ATransportMayGoAtAnyMomentOfItsLife) {
     for (int steps = 0; steps < 12; ++steps) {
         pair.start();
         for (int i = 0; i < steps; ++i) pair.settle_once();
@@ -212,7 +215,7 @@ TEST_F(DataTransportEndTest, ATransportMayGoAtAnyMomentOfItsLife) {
     }
 }
 
-TEST_F(DataTransportEndTest, AWrongFingerprintEndsBeforeAnyChannel) {
+TEST_P(DataTransportEndTest, AWrongFingerprintEndsBeforeAnyChannel) {
     (*client.options.remote_fingerprint)[3] ^= 1;
     pair.start();
     ASSERT_TRUE(client.transport->open_channel(channel_options()).ok());
@@ -223,7 +226,7 @@ TEST_F(DataTransportEndTest, AWrongFingerprintEndsBeforeAnyChannel) {
     EXPECT_FALSE(server.connected);
 }
 
-TEST_F(DataTransportEndTest, ASilentPeerEndsWithTheConnectTimeout) {
+TEST_P(DataTransportEndTest, ASilentPeerEndsWithTheConnectTimeout) {
     client.options.connect_timeout = server.options.connect_timeout = seconds(5);
     pair.impairment.loss = 1000;
     pair.start();
@@ -233,7 +236,7 @@ TEST_F(DataTransportEndTest, ASilentPeerEndsWithTheConnectTimeout) {
     EXPECT_EQ(server.close_reason, "connect timed out");
 }
 
-TEST_F(DataTransportEndTest, APeerThatVanishesUnderLoadEndsWithATimeout) {
+TEST_P(DataTransportEndTest, APeerThatVanishesUnderLoadEndsWithATimeout) {
     open_pair();
     ASSERT_TRUE(client.channel().send({}, Bytes(10'000, 1)).ok());
     server.transport.reset();
@@ -242,7 +245,7 @@ TEST_F(DataTransportEndTest, APeerThatVanishesUnderLoadEndsWithATimeout) {
     EXPECT_EQ(client.close_reason, "sctp timed out");
 }
 
-TEST_F(DataTransportEndTest, GarbageIsIgnoredAtEveryState) {
+TEST_P(DataTransportEndTest, GarbageIsIgnoredAtEveryState) {
     SeededRandom random(7);
     const auto garbage = [&] {
         for (TransportEnd* end : {&client, &server}) {
@@ -264,8 +267,8 @@ TEST_F(DataTransportEndTest, GarbageIsIgnoredAtEveryState) {
     EXPECT_EQ(client.times_closed, 0);
 }
 
-TEST(SctpStackTest, TicksFastWhileSomethingIsInFlightAndSlowlyWhenIdle) {
-    TransportPair pair;
+TEST(UsrsctpStackTest, TicksFastWhileSomethingIsInFlightAndSlowlyWhenIdle) {
+    TransportPair pair(SctpImplementation::kUsrsctp);
     ASSERT_TRUE(pair.connect());
     ASSERT_TRUE(pair.open(channel_options()));
     pair.run_until([] { return false; }, seconds(2));
@@ -275,9 +278,12 @@ TEST(SctpStackTest, TicksFastWhileSomethingIsInFlightAndSlowlyWhenIdle) {
     EXPECT_EQ(pair.stack->next_timeout(pair.now) - pair.now, milliseconds(10));
 }
 
-TEST(SctpStackTest, SeveralStacksMayFollowEachOther) {
+using SctpStackTest = testing::BothStacks;
+KOLLATOR_BOTH_STACKS(SctpStackTest);
+
+TEST_P(SctpStackTest, SeveralStacksMayFollowEachOther) {
     for (int i = 0; i < 3; ++i) {
-        TransportPair pair;
+        TransportPair pair(GetParam());
         ASSERT_TRUE(pair.connect()) << i;
     }
 }

@@ -28,8 +28,11 @@ std::uint64_t bytes_in(TransportPair& pair, Duration how_long) {
     return pair.server.bytes_received - before;
 }
 
-TEST(DataTransportFar, TheBufferGrowsUntilAFarPathIsFullAndItStaysFull) {
-    TransportPair pair;
+using DataTransportFar = testing::BothStacks;
+KOLLATOR_BOTH_STACKS(DataTransportFar);
+
+TEST_P(DataTransportFar, TheBufferGrowsUntilAFarPathIsFullAndItStaysFull) {
+    TransportPair pair(GetParam());
     pair.impairment.delay = milliseconds(25);
     pair.client.options.max_send_buffer_bytes = 1024 * 1024;
     pair.server.keep_messages = false;
@@ -50,9 +53,9 @@ TEST(DataTransportFar, TheBufferGrowsUntilAFarPathIsFullAndItStaysFull) {
     EXPECT_EQ(pair.stack->stats().retransmitted_bytes, 0U);
 }
 
-TEST(DataTransportFar, WhatIsLostIsCounted) {
-    TransportPair pair;
-    pair.follows_real_clock = true;
+TEST_P(DataTransportFar, WhatIsLostIsCounted) {
+    TransportPair pair(GetParam());
+    pair.losses = true;
     pair.impairment.loss = 20;
     pair.server.keep_messages = false;
     ASSERT_TRUE(pair.connect());
@@ -63,8 +66,8 @@ TEST(DataTransportFar, WhatIsLostIsCounted) {
     EXPECT_GT(pair.stack->stats().retransmitted_bytes, 0U);
 }
 
-TEST(DataTransportFar, BeyondTheBudgetEachConnectionHoldsOneMessage) {
-    TransportPair pair(1, {.send_budget_bytes = 200'000, .receive_budget_bytes = 0});
+TEST_P(DataTransportFar, BeyondTheBudgetEachConnectionHoldsOneMessage) {
+    TransportPair pair(GetParam(), 1, {.send_budget_bytes = 200'000, .receive_budget_bytes = 0});
     ASSERT_TRUE(pair.connect());
     ASSERT_TRUE(pair.open({"budget", "", true}));
     const Bytes body(kMessageBytes, 1);
@@ -89,8 +92,8 @@ TEST(DataTransportFar, BeyondTheBudgetEachConnectionHoldsOneMessage) {
     EXPECT_TRUE(server.send({}, body).ok());
 }
 
-TEST(DataTransportFar, AConnectionThatGoesGivesItsShareBack) {
-    TransportPair pair(1, {.send_budget_bytes = 100'000, .receive_budget_bytes = 0});
+TEST_P(DataTransportFar, AConnectionThatGoesGivesItsShareBack) {
+    TransportPair pair(GetParam(), 1, {.send_budget_bytes = 100'000, .receive_budget_bytes = 0});
     ASSERT_TRUE(pair.connect());
     ASSERT_TRUE(pair.open({"budget", "", true}));
     ASSERT_TRUE(pair.client.channel().send({}, Bytes(200'000, 1)).ok());

@@ -37,19 +37,21 @@ Bytes pattern(std::uint32_t number, std::size_t size) {
     return bytes;
 }
 
-class DataTransportTest : public ::testing::Test {
+class DataTransportTest : public testing::BothStacks {
  protected:
     void open_pair(const ChannelOptions& options = channel_options()) {
         ASSERT_TRUE(pair.connect());
         ASSERT_TRUE(pair.open(options));
     }
 
-    TransportPair pair;
+    TransportPair pair{GetParam()};
     TransportEnd& client = pair.client;
     TransportEnd& server = pair.server;
 };
 
-TEST_F(DataTransportTest, ConnectsAndOpensAChannelWithItsNames) {
+KOLLATOR_BOTH_STACKS(DataTransportTest);
+
+TEST_P(DataTransportTest, ConnectsAndOpensAChannelWithItsNames) {
     open_pair();
     EXPECT_EQ(server.channel().label(), "kollator");
     EXPECT_EQ(server.channel().protocol(), "kollator.v1");
@@ -60,7 +62,7 @@ TEST_F(DataTransportTest, ConnectsAndOpensAChannelWithItsNames) {
     EXPECT_EQ(server.transport->channel_count(), 1U);
 }
 
-TEST_F(DataTransportTest, TheDtlsClientOpensEvenStreamsAndTheServerOddOnes) {
+TEST_P(DataTransportTest, TheDtlsClientOpensEvenStreamsAndTheServerOddOnes) {
     open_pair();
     EXPECT_EQ(client.channel().stream_id() % 2, 0);
     ASSERT_TRUE(server.transport->open_channel(channel_options("back")).ok());
@@ -69,7 +71,7 @@ TEST_F(DataTransportTest, TheDtlsClientOpensEvenStreamsAndTheServerOddOnes) {
     EXPECT_EQ(client.channel(1).label(), "back");
 }
 
-TEST_F(DataTransportTest, AChannelMayBeOpenedBeforeTheTransportIsConnected) {
+TEST_P(DataTransportTest, AChannelMayBeOpenedBeforeTheTransportIsConnected) {
     pair.start();
     ASSERT_TRUE(client.transport->open_channel(channel_options("early")).ok());
     ASSERT_TRUE(
@@ -77,7 +79,7 @@ TEST_F(DataTransportTest, AChannelMayBeOpenedBeforeTheTransportIsConnected) {
     EXPECT_EQ(server.channel().label(), "early");
 }
 
-TEST_F(DataTransportTest, HeadAndBodyArriveAsOneBinaryMessage) {
+TEST_P(DataTransportTest, HeadAndBodyArriveAsOneBinaryMessage) {
     open_pair();
     ASSERT_TRUE(client.channel().send(as_bytes("head"), as_bytes("body")).ok());
     ASSERT_TRUE(client.channel().send(as_bytes("head only"), {}).ok());
@@ -89,7 +91,7 @@ TEST_F(DataTransportTest, HeadAndBodyArriveAsOneBinaryMessage) {
     EXPECT_TRUE(server.messages[0].binary);
 }
 
-TEST_F(DataTransportTest, EmptyMessagesArriveEmpty) {
+TEST_P(DataTransportTest, EmptyMessagesArriveEmpty) {
     open_pair();
     ASSERT_TRUE(client.channel().send({}, {}).ok());
     ASSERT_TRUE(pair.run_until([&] { return server.messages.size() == 1; }));
@@ -158,27 +160,30 @@ std::vector<std::size_t> many_sizes(std::uint64_t seed) {
     return sizes;
 }
 
-TEST_F(DataTransportTest, MessagesOfEverySizeArriveBothWaysInOrder) {
+TEST_P(DataTransportTest, MessagesOfEverySizeArriveBothWaysInOrder) {
     open_pair();
     exchange(pair, many_sizes(1), true);
 }
 
-TEST_F(DataTransportTest, MessagesOfEverySizeArriveBothWaysUnordered) {
+TEST_P(DataTransportTest, MessagesOfEverySizeArriveBothWaysUnordered) {
     open_pair(channel_options("kollator", false));
     EXPECT_FALSE(server.channel().ordered());
     exchange(pair, many_sizes(2), false);
 }
 
-TEST(DataTransportLinkTest, NothingIsLostOnALinkThatLosesDoublesAndReorders) {
+using DataTransportLinkTest = testing::BothStacks;
+KOLLATOR_BOTH_STACKS(DataTransportLinkTest);
+
+TEST_P(DataTransportLinkTest, NothingIsLostOnALinkThatLosesDoublesAndReorders) {
     constexpr std::uint64_t kSeed = 11;
     std::vector<std::size_t> sizes = many_sizes(kSeed);
     sizes.resize(24);  // real time: a megabyte each way
     for (const bool ordered : {true, false}) {
         SCOPED_TRACE(::testing::Message() << "seed " << kSeed << " ordered " << ordered);
-        TransportPair pair(kSeed);
+        TransportPair pair(GetParam(), kSeed);
         ASSERT_TRUE(pair.connect());
         ASSERT_TRUE(pair.open(channel_options("kollator", ordered)));
-        pair.follows_real_clock = true;
+        pair.losses = true;
         pair.impairment.loss = 20;
         pair.impairment.duplication = 10;
         pair.impairment.reordering = 30;
@@ -187,7 +192,7 @@ TEST(DataTransportLinkTest, NothingIsLostOnALinkThatLosesDoublesAndReorders) {
     }
 }
 
-TEST_F(DataTransportTest, TheSendBufferIsEmptyAgainOnceAllIsAcknowledged) {
+TEST_P(DataTransportTest, TheSendBufferIsEmptyAgainOnceAllIsAcknowledged) {
     open_pair();
     const std::size_t room = client.channel().writable_bytes();
     EXPECT_GE(room, kMaxMessageBytes);
@@ -199,7 +204,7 @@ TEST_F(DataTransportTest, TheSendBufferIsEmptyAgainOnceAllIsAcknowledged) {
     EXPECT_EQ(client.times_writable, 0);  // nobody had asked
 }
 
-TEST_F(DataTransportTest, AFullSendBufferRefusesAndTellsWhenThereIsRoom) {
+TEST_P(DataTransportTest, AFullSendBufferRefusesAndTellsWhenThereIsRoom) {
     open_pair();
     const Bytes body(64 * 1024, 5);
     int sent = 0;
@@ -217,7 +222,7 @@ TEST_F(DataTransportTest, AFullSendBufferRefusesAndTellsWhenThereIsRoom) {
     EXPECT_EQ(client.times_writable, 1);
 }
 
-TEST_F(DataTransportTest, AFullBufferOfTinyMessagesRefusesToo) {
+TEST_P(DataTransportTest, AFullBufferOfTinyMessagesRefusesToo) {
     open_pair();
     pair.impairment.loss = 1000;  // nothing leaves
     std::size_t sent = 0;
@@ -230,7 +235,7 @@ TEST_F(DataTransportTest, AFullBufferOfTinyMessagesRefusesToo) {
     EXPECT_GE(client.times_writable, 1);
 }
 
-TEST_F(DataTransportTest, EveryChannelThatWasRefusedIsToldOfTheRoom) {
+TEST_P(DataTransportTest, EveryChannelThatWasRefusedIsToldOfTheRoom) {
     open_pair();
     ASSERT_TRUE(pair.open(channel_options("second")));
     const Bytes body(200 * 1024, 5);
@@ -242,7 +247,7 @@ TEST_F(DataTransportTest, EveryChannelThatWasRefusedIsToldOfTheRoom) {
     ASSERT_TRUE(pair.run_until([&] { return told.size() == 2; }));
 }
 
-TEST_F(DataTransportTest, MessagesOverThePeersLimitAreRefused) {
+TEST_P(DataTransportTest, MessagesOverThePeersLimitAreRefused) {
     client.options.remote_max_message_bytes = 1000;
     open_pair();
     EXPECT_EQ(client.channel().max_message_bytes(), 1000U);
@@ -252,13 +257,13 @@ TEST_F(DataTransportTest, MessagesOverThePeersLimitAreRefused) {
     EXPECT_EQ(status.error().code, ErrorCode::kInvalid);
 }
 
-TEST_F(DataTransportTest, APeerWithoutALimitGetsOurLargest) {
+TEST_P(DataTransportTest, APeerWithoutALimitGetsOurLargest) {
     client.options.remote_max_message_bytes = 0;
     open_pair();
     EXPECT_EQ(client.channel().max_message_bytes(), kMaxMessageBytes);
 }
 
-TEST_F(DataTransportTest, SixteenChannelsCarryTheirOwnMessages) {
+TEST_P(DataTransportTest, SixteenChannelsCarryTheirOwnMessages) {
     ASSERT_TRUE(pair.connect());
     for (int i = 0; i < 16; ++i) {
         ASSERT_TRUE(pair.open(channel_options("channel " + std::to_string(i), i % 2 == 0)));

@@ -23,6 +23,8 @@ class PeerHost {
     virtual ~PeerHost() = default;
     /// Queues one datagram.
     virtual void send_datagram(PeerConnection& peer, const IcePath& path, ByteSpan datagram) = 0;
+    /// service() is wanted soon.
+    virtual void on_peer_pending(PeerConnection& peer) = 0;
     /// The peer sent an authentic check from there (not `validated`), or proved that it receives
     /// there: what comes from it is for this connection.
     virtual void on_peer_address(PeerConnection& peer, const IcePath& path, bool validated) = 0;
@@ -107,6 +109,7 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     };
 
     void on_transport_datagram(ByteSpan datagram) override;
+    void on_transport_pending() override { host_.on_peer_pending(*this); }
     void on_transport_connected() override;
     std::unique_ptr<DataChannelObserver> on_transport_channel(DataChannel& channel) override;
     void on_transport_closed(const std::string& reason) override;

@@ -14,9 +14,13 @@ const log::Logger kLog("rtc");
 // Addresses of one peer that lead to it; a browser has some, one for each of its interfaces.
 constexpr std::size_t kMaxRoutesPerPeer = 32;
 
-/// A process has one SCTP stack: endpoints share it, and so their thread. The first one's budget
-/// holds for all.
-std::shared_ptr<SctpStack> shared_stack(std::size_t budget_bytes) {
+/// A process has one usrsctp: endpoints share it, and so their thread. The first one's budget holds
+/// for all. Of our own each endpoint has one.
+std::shared_ptr<SctpStack> make_stack(Random& random, const EndpointOptions& options) {
+    const std::size_t budget_bytes = options.buffer_budget_bytes;
+    if (options.sctp == SctpImplementation::kOwn) {
+        return make_sctp_stack(random, {budget_bytes, budget_bytes});
+    }
     static std::weak_ptr<SctpStack> existing;
     std::shared_ptr<SctpStack> stack = existing.lock();
     if (!stack) {
@@ -37,7 +41,7 @@ UdpEndpoint::UdpEndpoint(EventLoop& loop, const Clock& clock, Random& random,
       options_(std::move(options)),
       host_candidates_(std::move(candidates)),
       transaction_secret_(random.u32()),
-      stack_(shared_stack(options_.buffer_budget_bytes)),
+      stack_(make_stack(random, options_)),
       socket_(std::move(socket)),
       gate_(options_.direct),
       timer_(loop) {

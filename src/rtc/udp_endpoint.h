@@ -74,6 +74,7 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     };
 
     void send_datagram(PeerConnection& peer, const IcePath& path, ByteSpan datagram) override;
+    void on_peer_pending(PeerConnection& peer) override { mark(peer); }
     void on_peer_address(PeerConnection& peer, const IcePath& path, bool validated) override;
     void on_peer_connected(PeerConnection& peer) override;
     void send_to_server(const SocketAddress& server, ByteSpan datagram) override;
@@ -121,7 +122,7 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     const std::vector<Candidate> host_candidates_;
     const std::uint32_t transaction_secret_;
 
-    std::shared_ptr<SctpStack> stack_;  ///< with every other endpoint of the process
+    std::shared_ptr<SctpStack> stack_;  ///< usrsctp: with every other endpoint
     std::unique_ptr<UdpSocket> socket_;
     std::unique_ptr<IceServers> servers_;  ///< null without any
     std::unordered_map<PeerId, std::unique_ptr<PeerConnection>> peers_;

@@ -286,6 +286,10 @@ int main(int argc, char** argv) {
     app.add_option("--port", options.port, "UDP port");
     app.add_option("--send-buffer", options.send_buffer_bytes, "for each association, in bytes");
     app.add_flag("--include-loopback", options.include_loopback, "name loopback in answers");
+    std::string sctp = "usrsctp";
+    app.add_option("--sctp", sctp, "whose SCTP")
+        ->envname("RTC_SCTP")
+        ->check(CLI::IsMember({"own", "usrsctp"}));
     app.add_option("--debug", debug, "as the variable DEBUG");
     std::string stun_host;
     std::uint16_t stun_port = 0;
@@ -307,6 +311,7 @@ int main(int argc, char** argv) {
     CLI11_PARSE(app, argc, argv);
     if (!stun_host.empty()) options.servers.stun.push_back({stun_host, stun_port});
     if (!turn.host.empty()) options.servers.turn.push_back(turn);
+    if (sctp == "own") options.sctp = kollator::rtc::SctpImplementation::kOwn;
     kollator::log::configure(kollator::log::Level::kInfo, debug);
     return kollator::rtc::run(std::move(options));
 }

@@ -20,7 +20,7 @@ class FakeAssociation final : public SctpAssociation {
 
     void connect(TimePoint) override {}
     void handle_packet(ByteSpan, TimePoint) override {}
-    void poll() override {}
+    void poll(TimePoint) override {}
     bool wants_poll() const override { return false; }
     Status send(const SctpSendOptions& options, ByteSpan head, ByteSpan body) override {
         if (full || blocked_streams.contains(options.stream)) {

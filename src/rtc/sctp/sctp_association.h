@@ -5,13 +5,14 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
 
 namespace kollator::rtc {
 
 /// Told by an association. on_sctp_packet comes from within any of its methods: queue, do not call
-/// back. All others come from poll() only, where calling back is allowed.
+/// back. All others but on_sctp_pending come from poll() only, where calling back is allowed.
 class SctpObserver {
  public:
     virtual ~SctpObserver() = default;
@@ -27,6 +28,9 @@ class SctpObserver {
     /// After send() gave kLimit: at least half of the send buffer is free, and the message that was
     /// refused would fit.
     virtual void on_sctp_writable() = 0;
+    /// send() or reset_stream() left something for poll(), which is wanted soon. From within those,
+    /// but not while poll() runs: do not call back.
+    virtual void on_sctp_pending() {}
     /// The last call.
     virtual void on_sctp_closed(const std::string& reason) = 0;
 };
@@ -65,9 +69,10 @@ class SctpAssociation {
     /// Begins the handshake; in WebRTC both sides do.
     virtual void connect(TimePoint now) = 0;
     virtual void handle_packet(ByteSpan packet, TimePoint now) = 0;
-    /// Delivers what has come in to the observer. Called by the owner after handle_packet and after
-    /// timers ran, never from within an observer's call.
-    virtual void poll() = 0;
+    /// Delivers what has come in to the observer, and sends what there is to send. Called by the
+    /// owner after handle_packet (once a batch is enough), after timers ran, and soon after
+    /// on_sctp_pending; never from within an observer's call.
+    virtual void poll(TimePoint now) = 0;
     /// True while poll() has something to deliver.
     virtual bool wants_poll() const = 0;
 
@@ -115,6 +120,11 @@ class SctpStack {
     virtual TimePoint next_timeout(TimePoint now) const = 0;
     virtual SctpStats stats() const = 0;
 };
+
+enum class SctpImplementation : std::uint8_t { kOwn, kUsrsctp };
+
+/// Our own (sctp/own_stack.h). `random` outlives it. As many stacks as there are loops.
+std::unique_ptr<SctpStack> make_sctp_stack(Random& random, const SctpStackOptions& options = {});
 
 /// Debian's usrsctp in its nothreads mode. Process-wide underneath: one stack at a time.
 std::unique_ptr<SctpStack> make_usrsctp_stack(const SctpStackOptions& options = {});

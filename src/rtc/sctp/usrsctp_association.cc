@@ -59,7 +59,8 @@ UsrsctpAssociation::UsrsctpAssociation(UsrsctpStack& stack, const SctpOptions& o
     // it), the buffer holds two: as much memory as one and an accumulator would take.
     least_window_bytes_ =
         std::max(options.receive_buffer_bytes, 2 * (options.max_message_bytes + 1));
-    window_bytes_ = stack_.take_window(least_window_bytes_, options.max_receive_buffer_bytes);
+    window_bytes_ =
+        stack_.budget().take_window(least_window_bytes_, options.max_receive_buffer_bytes);
     stack_.add_association();
 }
 
@@ -68,8 +69,8 @@ UsrsctpAssociation::~UsrsctpAssociation() {
     must_close_ = false;
     close_socket();
     update_busy();
-    stack_.change_buffered(accounted_bytes_, 0);
-    stack_.give_back_window(least_window_bytes_, window_bytes_);
+    stack_.budget().change_buffered(accounted_bytes_, 0);
+    stack_.budget().give_back_window(least_window_bytes_, window_bytes_);
     stack_.remove_association();
 }
 
@@ -207,7 +208,7 @@ void UsrsctpAssociation::on_output(MutableByteSpan packet) {
     const std::uint64_t retransmitted = ledger_.retransmitted_bytes();
     ledger_.on_packet_out(packet, stack_.latest());
     if (ledger_.retransmitted_bytes() > retransmitted) {
-        stack_.add_retransmitted(ledger_.retransmitted_bytes() - retransmitted);
+        stack_.budget().add_retransmitted(ledger_.retransmitted_bytes() - retransmitted);
         flight_cap_.on_loss(ledger_.in_flight_bytes());
     }
     // While the destructor runs, the observer may be half gone; abort() still has its say.
@@ -263,7 +264,7 @@ void UsrsctpAssociation::check_space() {
 bool UsrsctpAssociation::has_room(std::size_t size_bytes) const {
     // Who has something in flight is told by its acknowledgement when there is room again; who has
     // nothing could wait for ever, and is let through.
-    if (stack_.over_budget() && ledger_.buffered_bytes() > 0) return false;
+    if (stack_.budget().over_budget() && ledger_.buffered_bytes() > 0) return false;
     return ledger_.free_bytes() >= size_bytes;
 }
 
@@ -287,7 +288,7 @@ void UsrsctpAssociation::apply_flight_cap() {
 }
 
 void UsrsctpAssociation::account() {
-    stack_.change_buffered(accounted_bytes_, ledger_.buffered_bytes());
+    stack_.budget().change_buffered(accounted_bytes_, ledger_.buffered_bytes());
     accounted_bytes_ = ledger_.buffered_bytes();
 }
 
@@ -298,7 +299,7 @@ bool UsrsctpAssociation::wants_poll() const {
     return !inbox_.empty() || must_close_ || (space_came_ && state_ == State::kConnected);
 }
 
-void UsrsctpAssociation::poll() {
+void UsrsctpAssociation::poll(TimePoint) {
     if (must_close_) close_socket();
     if (!pending_resets_.empty()) try_resets();
     // Callbacks may call back, abort() included, which empties the inbox: this batch is our own.

@@ -39,7 +39,7 @@ class UsrsctpAssociation final : public SctpAssociation {
 
     void connect(TimePoint now) override;
     void handle_packet(ByteSpan packet, TimePoint now) override;
-    void poll() override;
+    void poll(TimePoint now) override;
     bool wants_poll() const override;
     Status send(const SctpSendOptions& options, ByteSpan head, ByteSpan body) override;
     std::size_t buffered_bytes() const override;

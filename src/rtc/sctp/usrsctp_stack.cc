@@ -26,14 +26,11 @@ constexpr milliseconds kEmptyTick{1000};
 /// A longer gap (a machine that slept) is one tick of this, not a storm of expired timers at once.
 constexpr milliseconds kLongestTick{60'000};
 
-/// The share of what is left of the receive budget that one association gets.
-constexpr std::size_t kWindowShare = 16;
-
 bool stack_exists = false;  // usrsctp's state is the process's: one loop drives it
 
 }  // namespace
 
-UsrsctpStack::UsrsctpStack(const SctpStackOptions& options) : options_(options) {
+UsrsctpStack::UsrsctpStack(const SctpStackOptions& options) : budget_(options) {
     KOLLATOR_CHECK(!stack_exists);
     stack_exists = true;
     init_usrsctp();
@@ -67,18 +64,6 @@ TimePoint UsrsctpStack::next_timeout(TimePoint now) const {
     if (associations_ == 0) return *last_tick_ + kEmptyTick;
     const bool lately = last_activity_ && now - *last_activity_ < kActivityLinger;
     return *last_tick_ + (busy_ > 0 || lately ? kBusyTick : kIdleTick);
-}
-
-std::size_t UsrsctpStack::take_window(std::size_t least, std::size_t most) {
-    const std::size_t left =
-        options_.receive_budget_bytes - std::min(promised_bytes_, options_.receive_budget_bytes);
-    const std::size_t taken = std::clamp(left / kWindowShare, least, std::max(least, most));
-    promised_bytes_ += taken - least;
-    return taken;
-}
-
-void UsrsctpStack::give_back_window(std::size_t least, std::size_t taken) {
-    promised_bytes_ -= taken - least;
 }
 
 std::unique_ptr<SctpStack> make_usrsctp_stack(const SctpStackOptions& options) {

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "rtc/sctp/sctp_association.h"
+#include "rtc/sctp/stack_budget.h"
 
 namespace kollator::rtc {
 
@@ -18,7 +19,7 @@ class UsrsctpStack final : public SctpStack {
                                           SctpObserver& observer) override;
     void handle_timers(TimePoint now) override;
     TimePoint next_timeout(TimePoint now) const override;
-    SctpStats stats() const override { return stats_; }
+    SctpStats stats() const override { return budget_.stats(); }
 
     // For UsrsctpAssociation.
     void add_association() { ++associations_; }
@@ -35,23 +36,12 @@ class UsrsctpStack final : public SctpStack {
     TimePoint latest() const { return latest_; }
     /// Brings usrsctp's clock up, so that timers which start now do not start in the past.
     void catch_up(TimePoint now);
-    /// Moves the count of what all associations have buffered.
-    void change_buffered(std::size_t before, std::size_t after) {
-        stats_.buffered_bytes += after - before;
-    }
-    void add_retransmitted(std::uint64_t bytes) { stats_.retransmitted_bytes += bytes; }
-    bool over_budget() const { return stats_.buffered_bytes >= options_.send_budget_bytes; }
-    /// Gives a receive window of at least `least` bytes; what is more comes from the budget, and
-    /// goes back by give_back_window().
-    std::size_t take_window(std::size_t least, std::size_t most);
-    void give_back_window(std::size_t least, std::size_t taken);
+    StackBudget& budget() { return budget_; }
     /// Where a message of two parts is joined; used up before the next call of it.
     Bytes& scratch() { return scratch_; }
 
  private:
-    const SctpStackOptions options_;
-    SctpStats stats_;
-    std::size_t promised_bytes_ = 0;
+    StackBudget budget_;
     TimePoint latest_{};
     std::size_t associations_ = 0;
     std::size_t busy_ = 0;

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <ctime>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -14,7 +13,8 @@
 #include "base/random.h"
 #include "rtc/certificate.h"
 #include "rtc/data_transport.h"
-#include "rtc/sctp/sctp_association.h"
+#include "rtc/testing/both_stacks.h"
+#include "rtc/testing/real_steps.h"
 
 namespace kollator::rtc::testing {
 
@@ -110,11 +110,15 @@ class TransportEnd : public DataTransportSink, public DataTransportObserver {
     }
 };
 
-/// Two data transports back to back. Time moves only by step() and run_until().
+/// Two data transports. Time moves only by step() and run_until().
 class TransportPair {
  public:
-    explicit TransportPair(std::uint64_t seed = 1, const SctpStackOptions& options = {})
-        : stack(make_usrsctp_stack(options)), random_(seed) {
+    explicit TransportPair(SctpImplementation sctp, std::uint64_t seed = 1,
+                           const SctpStackOptions& options = {})
+        : random_(seed),
+          stack_random_(seed + 1),
+          stack(make_stack(sctp, stack_random_, options)),
+          follows_real_clock_(sctp == SctpImplementation::kUsrsctp) {
         client.options.role = DtlsRole::kClient;
         server.options.role = DtlsRole::kServer;
         client.options.remote_fingerprint = server.certificate.fingerprint();
@@ -148,7 +152,8 @@ class TransportPair {
         const TimePoint end = now + std::chrono::duration_cast<TimePoint::duration>(limit);
         while (!done()) {
             if (now >= end) return false;
-            step(follows_real_clock ? real_time_passed() : std::chrono::milliseconds(10));
+            step(losses && follows_real_clock_ ? real_steps_.next()
+                                               : std::chrono::milliseconds(10));
         }
         return true;
     }
@@ -176,11 +181,16 @@ class TransportPair {
         }
     }
 
+ private:
+    SeededRandom random_;
+    SeededRandom stack_random_;
+
+ public:
     std::unique_ptr<SctpStack> stack;
     TimePoint now{std::chrono::hours(1)};
     Impairment impairment;
-    /// usrsctp resends a chunk when it is old enough by the real clock: virtual time must wait.
-    bool follows_real_clock = false;
+    /// Set where something is lost (RealSteps, with usrsctp).
+    bool losses = false;
     TransportEnd client;
     TransportEnd server;
     std::uint64_t datagrams = 0;
@@ -192,16 +202,6 @@ class TransportPair {
         Bytes datagram;
     };
 
-    // check: allow(purity) see follows_real_clock
-    static TimePoint real_now() { return std::chrono::steady_clock::now(); }
-    /// Lets a moment pass, and gives how long it has been since the last one.
-    Duration real_time_passed() {
-        const timespec moment{0, 1'000'000};
-        // check: allow(purity) see follows_real_clock
-        (void)::nanosleep(&moment, nullptr);
-        const TimePoint then = std::exchange(real_now_, real_now());
-        return real_now_ - then;
-    }
     bool chance(std::uint32_t per_mille) {
         return per_mille > 0 && random_.u32() % 1000 < per_mille;
     }
@@ -242,8 +242,8 @@ class TransportPair {
         }
     }
 
-    TimePoint real_now_ = real_now();
-    SeededRandom random_;
+    RealSteps real_steps_;
+    bool follows_real_clock_;
     std::deque<InFlight> in_flight_;
 };
 

@@ -1,0 +1,353 @@
+#include "rtc/sctp/own_association.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace kollator::rtc {
+namespace {
+
+/// Of anything in a row without an answer; then the peer is gone. RFC 9260 16:
+/// Association.Max.Retrans.
+constexpr int kMaxErrors = 10;
+/// RFC 9260 16: HB.interval. ICE's consent checks tell sooner whether the path lives.
+constexpr Duration kHeartbeatInterval = std::chrono::seconds(30);
+/// A queued message costs some 200 bytes beside its payload: tiny ones may hold 1 MB at most.
+constexpr std::size_t kMaxQueuedMessages = 4096;
+/// What waits to be answered; a peer that asks for more meanwhile asks again.
+constexpr std::size_t kMaxControls = 64;
+/// Packets in one go. More than any window of 4 MiB: a bound, should the sums ever be wrong.
+constexpr int kMaxPacketsAtOnce = 8192;
+
+}  // namespace
+
+OwnAssociation::OwnAssociation(OwnSctpStack& stack, const SctpOptions& options,
+                               SctpObserver& observer)
+    : stack_(stack), options_(options), observer_(observer) {
+    least_window_bytes_ = std::max(options.receive_buffer_bytes, 2 * options.max_message_bytes);
+    window_bytes_ =
+        stack_.budget().take_window(least_window_bytes_, options.max_receive_buffer_bytes);
+    stack_.add_association();
+}
+
+OwnAssociation::~OwnAssociation() {
+    release();
+    stack_.budget().give_back_window(least_window_bytes_, window_bytes_);
+    stack_.remove_association();
+}
+
+/// What only a living association needs.
+void OwnAssociation::release() {
+    stack_.deadlines().remove(*this, listed_at_);
+    sender_.reset();
+    receiver_.reset();
+    controls_ = {};
+    account();
+}
+
+void OwnAssociation::abort() {
+    if (state_ != State::kClosed && peer_.tag != 0) {
+        Bytes cause;
+        sctp::append_parameter(cause, sctp::error_cause::kUserAbort, {});
+        send_single(peer_.tag, sctp::chunk_type::kAbort, cause);
+    }
+    aborted_ = true;
+    state_ = State::kClosed;
+    inbox_.clear();
+    inbox_bytes_ = 0;
+    release();
+}
+
+void OwnAssociation::violate(const std::string& what) {
+    Bytes cause;
+    sctp::append_parameter(cause, sctp::error_cause::kProtocolViolation, as_bytes(what));
+    send_single(peer_.tag, sctp::chunk_type::kAbort, cause);
+    lose(what);
+}
+
+void OwnAssociation::lose(std::string reason) {
+    if (state_ == State::kClosed) return;
+    if (receiver_) push_messages();
+    state_ = State::kClosed;
+    close_reason_ = std::move(reason);
+    push(EventKind::kClosed, 0);
+    release();
+}
+
+// ---------------------------------------------------------------------------------------------
+// The owner's side
+
+bool OwnAssociation::wants_poll() const {
+    return !inbox_.empty() || told_pending_ || !controls_.empty() ||
+           (receiver_ && receiver_->policy().due());
+}
+
+void OwnAssociation::poll(TimePoint now) {
+    if (in_poll_) return;
+    in_poll_ = true;
+    told_pending_ = false;
+    // Callbacks may call back, abort() included, which empties the inbox: this batch is our own.
+    delivering_.swap(inbox_);
+    inbox_bytes_ = 0;
+    for (Event& event : delivering_) {
+        if (aborted_) break;
+        deliver(event);
+    }
+    delivering_.clear();
+    if (delivering_.capacity() > 64) delivering_.shrink_to_fit();
+    if (check_space()) {
+        awaits_space_ = false;
+        wanted_bytes_ = 0;
+        observer_.on_sctp_writable();
+    }
+    update_streams(now);
+    if (receiver_) receiver_->check_window(inbox_bytes_);
+    transmit(now);
+    reschedule();
+    in_poll_ = false;
+}
+
+void OwnAssociation::deliver(Event& event) {
+    switch (event.kind) {
+        case EventKind::kConnected:
+            observer_.on_sctp_connected();
+            break;
+        case EventKind::kMessage:
+            observer_.on_sctp_message(event.message.stream, event.message.ppid,
+                                      event.message.bytes);
+            stack_.buffers().give_back(std::move(event.message.bytes));
+            break;
+        case EventKind::kReset:
+            observer_.on_sctp_stream_reset(event.message.stream);
+            break;
+        case EventKind::kResetDone:
+            observer_.on_sctp_stream_reset_done(event.message.stream);
+            break;
+        case EventKind::kClosed:
+            observer_.on_sctp_closed(close_reason_);
+            break;
+    }
+}
+
+Status OwnAssociation::send(const SctpSendOptions& options, ByteSpan head, ByteSpan body) {
+    if (state_ != State::kConnected || shutdown_received_) {
+        return make_error(ErrorCode::kCancelled, "sctp: not connected");
+    }
+    const std::size_t size = head.size() + body.size();
+    if (size == 0 || size > sender_->capacity_bytes() || options.stream >= outgoing_streams_) {
+        return make_error(ErrorCode::kInvalid, "sctp: no such message or stream");
+    }
+    if (!has_room(size) || sender_->buffered_messages() >= kMaxQueuedMessages) {
+        awaits_space_ = true;
+        wanted_bytes_ = std::max(wanted_bytes_, size);
+        return make_error(ErrorCode::kLimit, "sctp: the send buffer is full");
+    }
+    if (outgoing_resets_->is_resetting(options.stream)) {
+        awaits_space_ = true;
+        return make_error(ErrorCode::kLimit, "sctp: the stream is being reset");
+    }
+    sctp::MessageRef message(new sctp::OutMessage);
+    message->ppid = options.ppid;
+    message->stream = options.stream;
+    message->ordered = options.ordered;
+    message->max_retransmits = options.max_retransmits;
+    if (options.max_retransmits < 0) message->max_lifetime_ms = options.max_lifetime_ms;
+    message->size_bytes = static_cast<std::uint32_t>(size);
+    message->bytes = std::make_unique_for_overwrite<std::uint8_t[]>(size);
+    if (!head.empty()) std::memcpy(message->bytes.get(), head.data(), head.size());
+    if (!body.empty()) std::memcpy(message->bytes.get() + head.size(), body.data(), body.size());
+    sender_->push(std::move(message));
+    account();
+    if (!in_poll_ && !std::exchange(told_pending_, true)) observer_.on_sctp_pending();
+    return {};
+}
+
+void OwnAssociation::reset_stream(std::uint16_t stream) {
+    if (state_ != State::kConnected || outgoing_resets_->is_resetting(stream)) return;
+    if (peer_.reconfig && stream < outgoing_streams_) {
+        outgoing_resets_->want(stream);
+    } else {
+        push(EventKind::kResetDone, stream);
+    }
+    if (!in_poll_ && !std::exchange(told_pending_, true)) observer_.on_sctp_pending();
+}
+
+bool OwnAssociation::has_room(std::size_t size_bytes) const {
+    const std::size_t buffered = sender_->buffered_bytes();
+    // Who has something in flight is told by its acknowledgement when there is room again; who has
+    // nothing could wait for ever, and is let through.
+    if (stack_.budget().over_budget() && buffered > 0) return false;
+    return buffered + size_bytes <= sender_->capacity_bytes();
+}
+
+/// Whether there is now the room that send() had not.
+bool OwnAssociation::check_space() {
+    if (!awaits_space_ || state_ != State::kConnected) return false;
+    const std::size_t needed = std::max(sender_->capacity_bytes() / 2, wanted_bytes_);
+    return has_room(needed) && sender_->buffered_messages() <= kMaxQueuedMessages / 2;
+}
+
+std::size_t OwnAssociation::buffered_bytes() const {
+    return sender_ ? sender_->buffered_bytes() : 0;
+}
+
+std::size_t OwnAssociation::writable_bytes() const {
+    if (state_ != State::kConnected || !has_room(0)) return 0;
+    return sender_->capacity_bytes() -
+           std::min(sender_->buffered_bytes(), sender_->capacity_bytes());
+}
+
+/// Tells the stack what is buffered here now.
+void OwnAssociation::account() {
+    stack_.budget().change_buffered(accounted_bytes_, buffered_bytes());
+    accounted_bytes_ = buffered_bytes();
+}
+
+void OwnAssociation::push(EventKind kind, std::uint16_t stream) {
+    Event event{kind, {}};
+    event.message.stream = stream;
+    inbox_bytes_ += sizeof(Event);
+    inbox_.push_back(std::move(event));
+}
+
+// ---------------------------------------------------------------------------------------------
+// Packets out
+
+sctp::CommonHeader OwnAssociation::header_to(std::uint32_t tag) const {
+    return {options_.local_port, options_.remote_port, tag};
+}
+
+void OwnAssociation::send_single(std::uint32_t tag, std::uint8_t type, ByteSpan value) {
+    sctp::PacketBuilder& packet = stack_.builder(options_.mtu_bytes);
+    packet.begin(header_to(tag));
+    packet.add(type, 0, value);
+    // RFC 9653 5.2: with INIT never without a checksum; with other chunks that set up or end, why.
+    observer_.on_sctp_packet(packet.finish(sctp::Checksum::kCrc32c));
+}
+
+void OwnAssociation::push_control(std::uint8_t type, Bytes value) {
+    if (controls_.size() < kMaxControls) controls_.push_back({type, std::move(value)});
+}
+
+void OwnAssociation::push_error(std::uint16_t cause, ByteSpan value) {
+    Bytes out;
+    sctp::append_parameter(out, cause, value);
+    push_control(sctp::chunk_type::kError, std::move(out));
+}
+
+/// Resets that are due, and the answer to a SHUTDOWN.
+void OwnAssociation::update_streams(TimePoint now) {
+    if (state_ != State::kConnected) return;
+    if (!outgoing_resets_->empty()) {
+        if (auto request = outgoing_resets_->poll(
+                now, sender_->retransmission_timeout(), sender_->next_tsn(), sender_->cumulative(),
+                [this](std::uint16_t stream) { return sender_->has_queued(stream); })) {
+            request->answers_sequence = incoming_resets_->last_sequence();
+            Bytes value;
+            sctp::append_reconfig(value, *request);
+            push_control(sctp::chunk_type::kReconfig, std::move(value));
+        }
+    }
+    if (shutdown_received_ && sender_->idle()) {
+        // RFC 9260 9.2: "Once all outstanding data has been acknowledged". We wait for nothing
+        // more.
+        send_single(peer_.tag, sctp::chunk_type::kShutdownAck, {});
+        lose("peer closed");
+    }
+}
+
+void OwnAssociation::transmit(TimePoint now) {
+    if (state_ != State::kConnected) return;
+    if (auto value = sender_->take_forward_tsn(now)) {
+        push_control(sctp::chunk_type::kForwardTsn, std::move(*value));
+    }
+    sctp::PacketBuilder& packet = stack_.builder(options_.mtu_bytes);
+    for (int i = 0; i < kMaxPacketsAtOnce; ++i) {
+        packet.begin(header_to(peer_.tag));
+        if (!fill(packet, now)) break;
+        emit(packet);
+        if (auto value = sender_->take_forward_tsn(now)) {
+            push_control(sctp::chunk_type::kForwardTsn, std::move(*value));
+        }
+    }
+    stack_.budget().add_retransmitted(sender_->take_retransmitted_bytes());
+    account();
+}
+
+bool OwnAssociation::fill(sctp::PacketBuilder& packet, TimePoint now) {
+    std::size_t taken = 0;
+    for (; taken < controls_.size(); ++taken) {
+        const Control& control = controls_[taken];
+        if (control.value.size() > packet.room()) break;
+        packet.add(control.type, 0, control.value);
+    }
+    controls_.erase(controls_.begin(), controls_.begin() + static_cast<std::ptrdiff_t>(taken));
+    const bool data = controls_.empty() && sender_->ready();
+    const bool sack = receiver_->policy().due() || (data && receiver_->policy().owed());
+    if (sack && (packet.empty() || receiver_->fits_sack(packet))) {
+        receiver_->write_sack(packet, inbox_bytes_);
+    }
+    if (data) sender_->fill(packet, now);
+    return !packet.empty();
+}
+
+void OwnAssociation::emit(sctp::PacketBuilder& packet) {
+    observer_.on_sctp_packet(
+        packet.finish(checksum_free_ ? sctp::Checksum::kZero : sctp::Checksum::kCrc32c));
+}
+
+// ---------------------------------------------------------------------------------------------
+// Time
+
+std::optional<TimePoint> OwnAssociation::next_deadline() const {
+    if (state_ == State::kClosed) return std::nullopt;
+    if (state_ != State::kConnected) return handshake_deadline_;
+    TimePoint next = heard_ + kHeartbeatInterval;
+    if (heartbeat_sent_) next = *heartbeat_sent_ + kHeartbeatInterval;
+    for (const auto& each :
+         {sender_->next_timeout(), receiver_->policy().deadline(), outgoing_resets_->deadline()}) {
+        if (each && *each < next) next = *each;
+    }
+    return next;
+}
+
+void OwnAssociation::reschedule() {
+    stack_.deadlines().want(*this, listed_at_, next_deadline());
+}
+
+void OwnAssociation::handle_timeout(TimePoint now) {
+    stack_.deadlines().remove(*this, listed_at_);
+    if (state_ == State::kConnected) {
+        if (!sender_->handle_timeout(now)) count_error();
+        if (state_ != State::kConnected) return;
+        receiver_->policy().on_timeout(now);
+        heartbeat(now);
+        if (state_ != State::kConnected) return;
+        update_streams(now);
+        if (state_ == State::kConnected && outgoing_resets_->tries() > kMaxErrors) count_error();
+        transmit(now);
+    } else {
+        handle_handshake_timeout(now);
+    }
+    reschedule();
+}
+
+/// RFC 9260 8.3.
+void OwnAssociation::heartbeat(TimePoint now) {
+    const TimePoint due = heartbeat_sent_.value_or(heard_) + kHeartbeatInterval;
+    if (now < due) return;
+    if (heartbeat_sent_) count_error();
+    if (state_ != State::kConnected) return;
+    heartbeat_sent_ = now;
+    Bytes value;
+    sctp::append_parameter(value, 1, as_bytes("kollator"));
+    push_control(sctp::chunk_type::kHeartbeat, std::move(value));
+}
+
+void OwnAssociation::count_error() {
+    if (++errors_ <= kMaxErrors) return;
+    send_single(peer_.tag, sctp::chunk_type::kAbort, {});
+    lose("sctp timed out");
+}
+
+}  // namespace kollator::rtc

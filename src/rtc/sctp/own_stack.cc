@@ -1,0 +1,47 @@
+#include "rtc/sctp/own_stack.h"
+
+#include <chrono>
+
+#include "base/check.h"
+#include "rtc/sctp/own_association.h"
+
+namespace kollator::rtc {
+
+namespace {
+/// What the owner is told when nothing is to be done at any time.
+constexpr Duration kNever = std::chrono::hours(1);
+}  // namespace
+
+OwnSctpStack::~OwnSctpStack() {
+    KOLLATOR_CHECK(associations_ == 0);
+}
+
+std::unique_ptr<SctpAssociation> OwnSctpStack::make(const SctpOptions& options,
+                                                    SctpObserver& observer) {
+    return std::make_unique<OwnAssociation>(*this, options, observer);
+}
+
+void OwnSctpStack::handle_timers(TimePoint now) {
+    while (OwnAssociation* const association = deadlines_.due(now)) {
+        association->handle_timeout(now);
+    }
+}
+
+TimePoint OwnSctpStack::next_timeout(TimePoint now) const {
+    return deadlines_.next().value_or(now +
+                                      std::chrono::duration_cast<TimePoint::duration>(kNever));
+}
+
+sctp::PacketBuilder& OwnSctpStack::builder(std::size_t mtu_bytes) {
+    if (!builder_ || builder_bytes_ != mtu_bytes) {
+        builder_ = std::make_unique<sctp::PacketBuilder>(mtu_bytes);
+        builder_bytes_ = mtu_bytes;
+    }
+    return *builder_;
+}
+
+std::unique_ptr<SctpStack> make_sctp_stack(Random& random, const SctpStackOptions& options) {
+    return std::make_unique<OwnSctpStack>(random, options);
+}
+
+}  // namespace kollator::rtc

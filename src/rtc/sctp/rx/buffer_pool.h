@@ -1,0 +1,37 @@
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace kollator::rtc::sctp {
+
+/// Keeps buffers of messages that were delivered for the next ones: their growth costs more than
+/// the copy into them. One for all associations of a stack.
+class BufferPool {
+ public:
+    Bytes take() {
+        if (free_.empty()) return {};
+        Bytes buffer = std::move(free_.back());
+        free_.pop_back();
+        held_bytes_ -= buffer.capacity();
+        buffer.clear();
+        return buffer;
+    }
+    void give_back(Bytes buffer) {
+        if (buffer.capacity() < kWorthKeepingBytes) return;
+        if (held_bytes_ + buffer.capacity() > kMaxHeldBytes) return;
+        held_bytes_ += buffer.capacity();
+        free_.push_back(std::move(buffer));
+    }
+
+ private:
+    static constexpr std::size_t kWorthKeepingBytes = 4096;
+    static constexpr std::size_t kMaxHeldBytes = 4 * 1024 * 1024;
+
+    std::vector<Bytes> free_;
+    std::size_t held_bytes_ = 0;
+};
+
+}  // namespace kollator::rtc::sctp

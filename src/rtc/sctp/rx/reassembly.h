@@ -1,0 +1,86 @@
+#pragma once
+
+#include <list>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "rtc/sctp/packet/data_chunk.h"
+#include "rtc/sctp/packet/tsn.h"
+#include "rtc/sctp/rx/buffer_pool.h"
+
+namespace kollator::rtc::sctp {
+
+struct ReceivedMessage {
+    std::uint16_t stream = 0;
+    std::uint32_t ppid = 0;
+    Bytes bytes;
+};
+
+/// Makes messages of DATA chunks, in whatever order those come, and gives the ordered ones of each
+/// stream in order (RFC 9260 6.5, 6.9).
+///
+/// The fragments of a message have TSNs in a row. A *run* is a row of fragments that have come; one
+/// that begins and ends is a message. A fragment joins the run before it and the run behind it
+/// without copying what they hold, so that no order of arrival costs more than another.
+class Reassembly {
+ public:
+    /// What a run, a fragment of its own or a message that waits for its turn costs beside its
+    /// bytes; counted in held_bytes().
+    static constexpr std::size_t kOverheadBytes = 128;
+
+    /// `pool` outlives this.
+    Reassembly(BufferPool& pool, std::size_t max_message_bytes)
+        : pool_(pool), max_message_bytes_(max_message_bytes) {}
+
+    enum class Outcome : std::uint8_t { kOk, kTooLarge, kViolation };
+    /// A chunk that has not come before, with a payload. Messages that are now in turn are appended
+    /// to `out`.
+    Outcome add(Tsn tsn, const DataChunk& data, std::vector<ReceivedMessage>& out);
+
+    /// RFC 3758 3.6: nothing at `tsn` or below comes any more; with that, everything up to
+    /// `cumulative` is there or given up.
+    void forward_to(Tsn tsn, Tsn cumulative);
+    /// Ordered messages up to `ssn` are not waited for.
+    void skip(std::uint16_t stream, std::uint16_t ssn, std::vector<ReceivedMessage>& out);
+    /// RFC 6525 5.2.2: the stream begins anew at 0.
+    void reset_stream(std::uint16_t stream);
+
+    /// Of what is not delivered yet.
+    std::size_t held_bytes() const { return held_bytes_; }
+
+ private:
+    struct Run {
+        Tsn last = 0;
+        bool begins = false;
+        bool ends = false;
+        DataChunk head;  ///< of its first fragment, without payload
+        std::list<Bytes> pieces;
+        std::size_t size_bytes = 0;
+    };
+    using Runs = std::map<Tsn, Run>;
+    struct Waiting {
+        std::uint32_t ppid = 0;
+        Bytes bytes;
+    };
+
+    Outcome add_fragment(Tsn tsn, const DataChunk& data, std::vector<ReceivedMessage>& out);
+    void append(Run& run, Tsn tsn, const DataChunk& data);
+    /// Joins `run` with the one that follows where they touch.
+    void join_next(Runs::iterator run);
+    Bytes take_bytes(Run& run);
+    void deliver(const DataChunk& head, Bytes bytes, std::vector<ReceivedMessage>& out);
+    void release(std::uint16_t stream, std::vector<ReceivedMessage>& out);
+    std::uint16_t& expected(std::uint16_t stream);
+
+    BufferPool& pool_;
+    const std::size_t max_message_bytes_;
+    Runs runs_;
+    Runs::iterator latest_ = runs_.end();  ///< where the last fragment went
+    std::vector<std::uint16_t> expected_;  ///< next SSN of each stream that was heard of
+    /// Whole messages before their turn, by stream and SSN.
+    std::map<std::pair<std::uint16_t, std::uint16_t>, Waiting> waiting_;
+    std::size_t held_bytes_ = 0;
+};
+
+}  // namespace kollator::rtc::sctp

@@ -1,0 +1,279 @@
+// What comes in: TSNs, fragments, streams, windows and when SACKs are due.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/random.h"
+#include "rtc/sctp/packet/sack_chunk.h"
+#include "rtc/sctp/rx/receiver.h"
+
+namespace kollator::rtc::sctp {
+namespace {
+
+using std::chrono::milliseconds;
+using Arrival = ReceiveTracker::Arrival;
+
+TEST(ReceiveTracker, KeepsRangesAboveTheFirstHole) {
+    ReceiveTracker tracker(100);
+    const Tsn first = first_tsn(100);
+    for (const int offset : {0, 2, 3, 6, 5}) tracker.add(first + static_cast<Tsn>(offset));
+    EXPECT_EQ(tracker.cumulative(), first);
+    EXPECT_EQ(tracker.ranges(),
+              (std::vector<TsnRange>{{first + 2, first + 3}, {first + 5, first + 6}}));
+    EXPECT_EQ(tracker.classify(first + 3), Arrival::kDuplicate);
+    EXPECT_EQ(tracker.classify(first + 4), Arrival::kNew);
+    EXPECT_EQ(tracker.classify(first - 5), Arrival::kDuplicate);
+    EXPECT_EQ(tracker.classify(first + 70'000), Arrival::kTooFar);
+    tracker.add(first + 4);
+    EXPECT_EQ(tracker.ranges(), (std::vector<TsnRange>{{first + 2, first + 6}}));
+    tracker.add(first + 1);
+    EXPECT_EQ(tracker.cumulative(), first + 6);
+    EXPECT_FALSE(tracker.has_gaps());
+}
+
+TEST(ReceiveTracker, AgreesWithASetWhateverTheOrder) {
+    SeededRandom random(4);
+    std::vector<std::uint32_t> order(3000);
+    for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+    for (std::size_t i = 1; i < order.size(); ++i) {  // near shuffles, so that ranges stay few
+        std::swap(order[i], order[i - random.u32() % std::min<std::size_t>(i + 1, 200)]);
+    }
+    ReceiveTracker tracker(0xfffffff0);
+    const Tsn first = first_tsn(0xfffffff0);
+    std::vector<bool> has(order.size());
+    std::size_t cumulative = 0;
+    for (const std::uint32_t each : order) {
+        ASSERT_EQ(tracker.classify(first + each), Arrival::kNew);
+        tracker.add(first + each);
+        ASSERT_EQ(tracker.classify(first + each), Arrival::kDuplicate);
+        has[each] = true;
+        while (cumulative < has.size() && has[cumulative]) ++cumulative;
+        ASSERT_EQ(tracker.cumulative() + 1, first + cumulative);
+    }
+}
+
+TEST(ReceiveTracker, HolesAreBounded) {
+    ReceiveTracker tracker(0);
+    std::size_t taken = 0;
+    for (Tsn tsn = first_tsn(1); tsn < first_tsn(10'000); tsn += 2) {
+        if (tracker.classify(tsn) != Arrival::kNew) continue;
+        tracker.add(tsn);
+        ++taken;
+    }
+    EXPECT_EQ(taken, 1024U);
+    EXPECT_EQ(tracker.classify(first_tsn(0)), Arrival::kNew);  // what fills the first one is taken
+}
+
+TEST(ReceiveTracker, TheSackTellsRangesAndDuplicatesThatFit) {
+    ReceiveTracker tracker(10);
+    tracker.add(first_tsn(10));
+    tracker.add(first_tsn(13));
+    tracker.add_duplicate(first_tsn(10));
+    PacketBuilder packet(200);
+    packet.begin({});
+    tracker.write_sack(packet, 5555);
+    ByteSpan rest = packet.finish(Checksum::kZero).subspan(kCommonHeaderBytes);
+    const auto sack = SackChunk::parse(take_chunk(rest)->value);
+    ASSERT_TRUE(sack);
+    EXPECT_EQ(sack->cumulative_tsn(), 10U);
+    EXPECT_EQ(sack->window_bytes(), 5555U);
+    ASSERT_EQ(sack->gap_count(), 1U);
+    EXPECT_EQ(sack->gap(0), std::make_pair(std::uint16_t{3}, std::uint16_t{3}));
+    EXPECT_EQ(sack->duplicate_count(), 1U);
+    EXPECT_EQ(tracker.sack_bytes(), SackChunk::kHeaderBytes + 4);  // the duplicate is told
+}
+
+DataChunk fragment(std::uint8_t flags, const std::string& text, std::uint16_t ssn = 0,
+                   std::uint16_t stream = 1) {
+    DataChunk data;
+    data.flags = flags;
+    data.stream = stream;
+    data.ssn = ssn;
+    data.ppid = 53;
+    data.payload = as_bytes(text);
+    return data;
+}
+
+constexpr std::uint8_t kB = DataChunk::kBegin;
+constexpr std::uint8_t kE = DataChunk::kEnd;
+constexpr std::uint8_t kU = DataChunk::kUnordered;
+
+class ReassemblyTest : public ::testing::Test {
+ protected:
+    std::string texts() const {
+        std::string all;
+        for (const ReceivedMessage& message : out) {
+            all += std::string(as_text(message.bytes)) + "|";
+        }
+        return all;
+    }
+    Reassembly::Outcome add(Tsn tsn, const DataChunk& data) {
+        return reassembly.add(tsn, data, out);
+    }
+
+    BufferPool pool;
+    Reassembly reassembly{pool, 10'000};
+    std::vector<ReceivedMessage> out;
+};
+
+TEST_F(ReassemblyTest, FragmentsInAnyOrderMakeTheMessage) {
+    std::vector<int> order = {0, 1, 2, 3, 4};
+    std::uint16_t ssn = 0;
+    Tsn base = first_tsn(1);
+    do {
+        out.clear();
+        for (const int each : order) {
+            const std::uint8_t flags = static_cast<std::uint8_t>(each == 0   ? kB
+                                                                 : each == 4 ? kE
+                                                                             : 0);
+            ASSERT_EQ(add(base + static_cast<Tsn>(each),
+                          fragment(flags, std::string(1, static_cast<char>('a' + each)), ssn)),
+                      Reassembly::Outcome::kOk);
+        }
+        ASSERT_EQ(texts(), "abcde|");
+        ASSERT_EQ(reassembly.held_bytes(), 0U);
+        ++ssn;
+        base += 5;
+    } while (std::next_permutation(order.begin(), order.end()));
+}
+
+TEST_F(ReassemblyTest, OrderedMessagesWaitForTheirTurnAndUnorderedOnesDoNot) {
+    add(3, fragment(kB | kE, "third", 2));
+    add(2, fragment(kB | kE, "second", 1));
+    add(4, fragment(kB | kE | kU, "free"));
+    add(5, fragment(kB | kE, "other", 0, 9));
+    EXPECT_EQ(texts(), "free|other|");
+    EXPECT_GT(reassembly.held_bytes(), 0U);
+    add(1, fragment(kB | kE, "first", 0));
+    EXPECT_EQ(texts(), "free|other|first|second|third|");
+    EXPECT_EQ(reassembly.held_bytes(), 0U);
+}
+
+TEST_F(ReassemblyTest, SkippedMessagesAreNotWaitedFor) {
+    add(2, fragment(kB, "half", 0));
+    add(5, fragment(kB | kE, "one", 1));
+    add(6, fragment(kB | kE, "three", 3));
+    reassembly.forward_to(3, 3);
+    reassembly.skip(1, 0, out);
+    EXPECT_EQ(texts(), "one|");
+    reassembly.skip(1, 2, out);
+    EXPECT_EQ(texts(), "one|three|");
+    EXPECT_EQ(reassembly.held_bytes(), 0U);
+}
+
+TEST_F(ReassemblyTest, WhatBeganBeforeTheSkipAndLiesBehindItIsDropped) {
+    add(12, fragment(0, "orphan", 0));
+    reassembly.forward_to(11, 12);
+    EXPECT_EQ(reassembly.held_bytes(), 0U);
+}
+
+TEST_F(ReassemblyTest, AResetStreamBeginsAnewAtZero) {
+    add(1, fragment(kB | kE, "a", 0));
+    add(2, fragment(kB | kE, "late", 2));
+    reassembly.reset_stream(1);
+    EXPECT_EQ(reassembly.held_bytes(), 0U);
+    add(3, fragment(kB | kE, "b", 0));
+    EXPECT_EQ(texts(), "a|b|");
+}
+
+TEST_F(ReassemblyTest, AMessageOverTheLimitIsSeenBeforeItIsWhole) {
+    const std::string part(6000, 'x');
+    EXPECT_EQ(add(1, fragment(kB, part)), Reassembly::Outcome::kOk);
+    EXPECT_EQ(add(2, fragment(0, part)), Reassembly::Outcome::kTooLarge);
+}
+
+TEST_F(ReassemblyTest, AFragmentOfAnotherStreamInTheMiddleIsAViolation) {
+    EXPECT_EQ(add(1, fragment(kB, "a")), Reassembly::Outcome::kOk);
+    EXPECT_EQ(add(2, fragment(kE, "b", 0, 2)), Reassembly::Outcome::kViolation);
+}
+
+class ReceiverTest : public ::testing::Test {
+ protected:
+    Receiver::Outcome take(std::uint32_t tsn, const std::string& text,
+                           std::uint8_t flags = kB | kE | kU, std::uint16_t stream = 1) {
+        DataChunk data = fragment(flags, text, 0, stream);
+        data.tsn = tsn;
+        return receiver.on_data(data, undelivered, out);
+    }
+    std::uint32_t told_window() {
+        PacketBuilder packet(1160);
+        packet.begin({});
+        receiver.write_sack(packet, undelivered);
+        ByteSpan rest = packet.finish(Checksum::kZero).subspan(kCommonHeaderBytes);
+        return SackChunk::parse(take_chunk(rest)->value)->window_bytes();
+    }
+
+    BufferPool pool;
+    Receiver receiver{pool, {1, 20'000, 10'000, 1160, 16}};
+    std::vector<ReceivedMessage> out;
+    std::size_t undelivered = 0;
+    TimePoint now{std::chrono::hours(1)};
+};
+
+TEST_F(ReceiverTest, EverySecondPacketIsAcknowledgedAndALoneOneAfter20Milliseconds) {
+    take(1, "a");
+    EXPECT_FALSE(receiver.end_packet(now));
+    EXPECT_FALSE(receiver.policy().due());
+    EXPECT_EQ(receiver.policy().deadline(), now + milliseconds(20));
+    receiver.policy().on_timeout(now + milliseconds(20));
+    EXPECT_TRUE(receiver.policy().due());
+    told_window();
+    EXPECT_FALSE(receiver.policy().owed());
+    take(2, "b");
+    EXPECT_FALSE(receiver.end_packet(now));
+    take(3, "c");
+    EXPECT_TRUE(receiver.end_packet(now));
+}
+
+TEST_F(ReceiverTest, AHoleADuplicateAndTheImmediateFlagAreToldAtOnce) {
+    take(2, "b");
+    receiver.end_packet(now);
+    EXPECT_TRUE(receiver.policy().due());
+    told_window();
+    take(1, "a");
+    receiver.end_packet(now);
+    EXPECT_TRUE(receiver.policy().due());
+    told_window();
+    take(1, "a");
+    receiver.end_packet(now);
+    EXPECT_TRUE(receiver.policy().due());
+    told_window();
+    take(3, "c", kB | kE | kU | DataChunk::kImmediate);
+    EXPECT_TRUE(receiver.policy().due());
+    EXPECT_EQ(out.size(), 3U);
+}
+
+TEST_F(ReceiverTest, TheWindowIsWhatIsFreeAndNeverSilly) {
+    EXPECT_EQ(told_window(), 20'000U);
+    undelivered = 15'000;
+    EXPECT_EQ(told_window(), 5'000U);
+    undelivered = 19'500;
+    EXPECT_EQ(told_window(), 0U);
+    receiver.check_window(19'000);
+    EXPECT_FALSE(receiver.policy().due());
+    receiver.check_window(10'000);
+    EXPECT_TRUE(receiver.policy().due());
+}
+
+TEST_F(ReceiverTest, WhatComesOverTheWindowIsNotTakenUnlessItFillsAHole) {
+    undelivered = 20'000;
+    EXPECT_EQ(take(1, "x"), Receiver::Outcome::kOk);
+    EXPECT_TRUE(out.empty());
+    EXPECT_EQ(receiver.cumulative(), first_tsn(0));
+    undelivered = 0;
+    take(2, "later");
+    undelivered = 20'000;
+    take(1, "hole");
+    EXPECT_EQ(out.size(), 2U);
+    EXPECT_EQ(receiver.cumulative(), first_tsn(2));
+}
+
+TEST_F(ReceiverTest, StreamsThatWereNotAgreedOnAndEmptyMessagesAreTold) {
+    EXPECT_EQ(take(1, "x", kB | kE, 16), Receiver::Outcome::kBadStream);
+    EXPECT_EQ(take(2, ""), Receiver::Outcome::kEmpty);
+    EXPECT_TRUE(out.empty());
+}
+
+}  // namespace
+}  // namespace kollator::rtc::sctp
