@@ -44,7 +44,8 @@ void SendWindow::on_acknowledged(TimePoint now, std::size_t bytes,
     if (limited_) {
         const double per_second =
             static_cast<double>(round_bytes_) / std::chrono::duration<double>(elapsed).count();
-        const double wanted = 2 * per_second * std::chrono::duration<double>(*shortest_).count();
+        const double wanted =
+            factor_ * per_second * std::chrono::duration<double>(*shortest_).count();
         const auto steps = static_cast<std::size_t>(wanted) / kStepBytes;
         bytes_ = std::clamp(steps * kStepBytes, bytes_, std::max(bytes_, max_bytes_));
     }

@@ -12,13 +12,16 @@ namespace kollator::rtc {
 /// in it longer than needed only waits. On a far one the buffer bounds the throughput: 256 KiB give
 /// 42 Mbit/s at 50 ms. So it follows bandwidth × delay, measured where the buffer was the bound:
 ///
-///     size = 2 × (acknowledged in a round trip) × (shortest round trip)
+///     size = factor × (acknowledged in a round trip) × (shortest round trip)
 ///
-/// It doubles each round trip at most, and does not shrink. Pure: time is an input.
+/// It grows so many times each round trip at most, and does not shrink. A factor of 2 fills a path
+/// that loses nothing; behind a hole, what has arrived stays in the buffer for a round trip and
+/// more until it is filled, and then the size would not grow with less than 3. Pure: time is an
+/// input.
 class SendWindow {
  public:
-    SendWindow(std::size_t initial_bytes, std::size_t max_bytes)
-        : max_bytes_(max_bytes), bytes_(initial_bytes) {}
+    SendWindow(std::size_t initial_bytes, std::size_t max_bytes, int factor = 2)
+        : max_bytes_(max_bytes), factor_(factor), bytes_(initial_bytes) {}
 
     /// A packet of the peer's acknowledged `bytes`; `round_trip`: where it ended a measurement.
     void on_acknowledged(TimePoint now, std::size_t bytes, std::optional<Duration> round_trip);
@@ -33,6 +36,7 @@ class SendWindow {
     void note_round_trip(TimePoint now, Duration round_trip);
 
     const std::size_t max_bytes_;
+    const int factor_;
     std::size_t bytes_;
     bool limited_ = false;
 

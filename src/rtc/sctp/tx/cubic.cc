@@ -40,6 +40,8 @@ constexpr Duration kQuiet = milliseconds(3);
 constexpr int kEmptyDivisor = 16;
 constexpr Duration kEmpty = milliseconds(2);
 constexpr std::size_t kFastGrowthDivisor = 8;
+/// The best rate of the past counts for a tenth less with each round.
+constexpr double kRateFades = 0.9;
 
 double seconds_of(Duration duration) {
     return std::chrono::duration<double>(duration).count();
@@ -73,11 +75,17 @@ void Cubic::note_round(const Acknowledged& acknowledged) {
             std::min(round_.shortest.value_or(*acknowledged.round_trip), *acknowledged.round_trip);
     }
     if (acknowledged.newest_order < round_end_) return;
-    end_round();
+    end_round(acknowledged.now);
     round_end_ = acknowledged.next_order;
 }
 
-void Cubic::end_round() {
+void Cubic::end_round(TimePoint now) {
+    if (round_since_ != TimePoint{} && base_ && now - round_since_ >= *base_) {
+        const double rate =
+            static_cast<double>(round_.acknowledged_bytes) / seconds_of(now - round_since_);
+        best_rate_ = std::max(rate, best_rate_ * kRateFades);
+    }
+    round_since_ = now;
     if (in_slow_start() && cautious_rounds_ > 0) {
         // RFC 9406 4.2: what looked like a queue was noise if the round trip is short again.
         if (round_.shortest && cautious_since_ && *round_.shortest < *cautious_since_) {
@@ -146,21 +154,28 @@ void Cubic::on_lost(const Lost& lost) {
     round_.lost_bytes += lost.bytes;
     if (lost.newest_order < recovery_end_ || tolerated()) return;
     recovery_end_ = lost.next_order;
-    reduce(lost.now, kBeta);
+    reduce(kBeta);
 }
 
-void Cubic::reduce(TimePoint, double factor) {
+/// What the path holds without a queue, as far as was seen lately.
+std::size_t Cubic::path_bytes() const {
+    if (tolerance_ == LossTolerance::kNone || !base_) return 0;
+    return static_cast<std::size_t>(best_rate_ * seconds_of(*base_));
+}
+
+void Cubic::reduce(double factor) {
     const double window = static_cast<double>(window_);
     // RFC 9438 4.7: who loses below the last maximum leaves room for others.
     w_max_ = window < w_max_ ? window * (1 + kBeta) / 2 : window;
-    window_ = std::max(static_cast<std::size_t>(window * factor), kLeastWindow * packet_);
+    const std::size_t kept = std::min(window_, path_bytes());
+    window_ = std::max({static_cast<std::size_t>(window * factor), kept, kLeastWindow * packet_});
     threshold_ = window_;
     cautious_rounds_ = 0;
     epoch_.reset();
 }
 
-void Cubic::on_timeout(TimePoint now) {
-    reduce(now, kBeta);
+void Cubic::on_timeout(TimePoint) {
+    reduce(kBeta);
     // RFC 9260 7.2.3: "cwnd = 1*MTU" and slow start up to the threshold.
     window_ = packet_;
 }

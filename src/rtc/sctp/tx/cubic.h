@@ -9,7 +9,7 @@ enum class LossTolerance : std::uint8_t {
     kRandom,  ///< not one of a few, while the round trips show no queue
 };
 
-/// CUBIC (RFC 9438) with HyStart++ (RFC 9406), and two departures that make it proof against
+/// CUBIC (RFC 9438) with HyStart++ (RFC 9406), and three departures that make it proof against
 /// distance and random loss:
 ///
 /// 1. A loss is not taken for congestion while at most 3 % are lost and the round trips show that
@@ -17,6 +17,9 @@ enum class LossTolerance : std::uint8_t {
 ///    50 ms and 1 %.)
 /// 2. While no queue stands, the window grows by an eighth each round trip at least: the path has
 ///    more to give, and the cubic curve takes 20 s to ask for 400 Mbit/s at 50 ms.
+///
+/// 3. It does not fall below what the path carried lately times the shortest round trip: with that
+///    in flight no queue stands (TCP Westwood's thought).
 ///
 /// Where a queue stands, or more is lost, it is CUBIC.
 class Cubic final : public CongestionControl {
@@ -41,13 +44,14 @@ class Cubic final : public CongestionControl {
     };
 
     void note_round(const Acknowledged& acknowledged);
-    void end_round();
+    void end_round(TimePoint now);
     void slow_start(std::size_t bytes);
     void avoid(const Acknowledged& acknowledged);
     double cubic_target(TimePoint now, Duration round_trip);
     bool no_queue(Duration allowance) const;
     bool tolerated() const;
-    void reduce(TimePoint now, double factor);
+    void reduce(double factor);
+    std::size_t path_bytes() const;
 
     const std::size_t packet_;
     const LossTolerance tolerance_;
@@ -56,6 +60,8 @@ class Cubic final : public CongestionControl {
 
     Round round_;
     Round last_round_;
+    TimePoint round_since_{};
+    double best_rate_ = 0;            ///< bytes a second of the best round lately
     std::uint64_t round_end_ = 0;     ///< the round is over when this order is acknowledged
     std::optional<Duration> base_;    ///< shortest round trip of all
     std::uint64_t recovery_end_ = 0;  ///< losses below are of the event that was answered

@@ -11,6 +11,9 @@ namespace {
 /// A fragment is not made smaller than that to fill a packet up.
 constexpr std::size_t kLeastFragmentBytes = 512;
 
+/// Round trips of data that the send buffer holds (SendWindow).
+constexpr int kWindowFactor = 3;
+
 /// RFC 8985 7.2: two round trips, and what a peer may take to answer.
 constexpr Duration kLeastProbe = std::chrono::milliseconds(10);
 
@@ -20,7 +23,7 @@ Sender::Sender(const SenderOptions& options)
     : options_(options),
       outstanding_(options.first_tsn),
       congestion_(options.mtu_bytes, options.tolerance),
-      window_(options.buffer_bytes, options.max_buffer_bytes),
+      window_(options.buffer_bytes, options.max_buffer_bytes, kWindowFactor),
       peer_window_bytes_(options.peer_window_bytes),
       told_point_(outstanding_.cumulative()) {}
 
