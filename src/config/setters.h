@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -66,6 +67,12 @@ inline Setter checked(std::string Config::*member, std::function<bool(const std:
         config.*member = value;
         return true;
     };
+}
+
+inline Setter one_of(std::string Config::*member, std::vector<std::string> names) {
+    return checked(member, [names = std::move(names)](const std::string& value) {
+        return std::find(names.begin(), names.end(), value) != names.end();
+    });
 }
 
 /// A list whose every item `parse` accepts (gives a value for).

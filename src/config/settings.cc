@@ -94,13 +94,10 @@ void add_storage(std::vector<Setting>& all) {
     all.push_back({"CACHE_SIZE_MB", "300", "megabytes, 1 to 1000000000",
                    "How much the disk cache may hold.", kWorker, false, false,
                    integer(&Config::cache_size_bytes, 1, kMaxMegabytes, kMegabyte)});
-    all.push_back({"CACHE_POLICY", "session-aware",
-                   "`session-aware`, `w-tinylfu`, `s3-fifo` or `lru`",
-                   "Which chunks the disk cache takes in, and which one goes for them.", kWorker,
-                   false, false, checked(&Config::cache_policy, [](const std::string& name) {
-                       return name == "session-aware" || name == "w-tinylfu" || name == "s3-fifo" ||
-                              name == "lru";
-                   })});
+    all.push_back(
+        {"CACHE_POLICY", "session-aware", "`session-aware`, `w-tinylfu`, `s3-fifo` or `lru`",
+         "Which chunks the disk cache takes in, and which one goes for them.", kWorker, false,
+         false, one_of(&Config::cache_policy, {"session-aware", "w-tinylfu", "s3-fifo", "lru"})});
     all.push_back({"METADATA_CACHE_MB", "64", "megabytes, 16 to 1000000",
                    "How much of torrents' metadata is kept on disk, beside the cache.", kWorker,
                    false, false,
@@ -148,9 +145,7 @@ void add_storage(std::vector<Setting>& all) {
                    integer(&Config::transport_budget_bytes, 8, 1'000'000, kMegabyte)});
     all.push_back({"RTC_SCTP", "usrsctp", "`own` or `usrsctp`",
                    "Whose SCTP carries the data channels: Kollator's own or Debian's usrsctp.",
-                   kWorker, false, false, checked(&Config::rtc_sctp, [](const std::string& name) {
-                       return name == "own" || name == "usrsctp";
-                   })});
+                   kWorker, false, false, one_of(&Config::rtc_sctp, {"own", "usrsctp"})});
 }
 
 void add_s3(std::vector<Setting>& all) {
@@ -163,9 +158,8 @@ void add_s3(std::vector<Setting>& all) {
     all.push_back({"S3_BUCKET", "", "a bucket name (3 to 63 of a-z, 0-9, `-`, `.`)", "The bucket.",
                    kWorker, false, false, checked(&Config::s3_bucket, is_bucket)});
     all.push_back({"S3_REGION", "us-east-1", "a region name",
-                   "The region that requests are signed "
-                   "for.",
-                   kWorker, false, false, checked(&Config::s3_region, is_worker_id)});
+                   "The region that requests are signed for.", kWorker, false, false,
+                   checked(&Config::s3_region, is_worker_id)});
     all.push_back({"S3_ACCESS_KEY", "", "an access key id", "AWS_ACCESS_KEY_ID is read too.",
                    kWorker, true, false, text(&Config::s3_access_key)});
     all.push_back({"S3_SECRET_KEY", "", "a secret access key", "AWS_SECRET_ACCESS_KEY is read too.",
