@@ -1,7 +1,7 @@
 // A file from the command line to the page in a browser, and the other way: the same links.
 
 import assert from "node:assert/strict";
-import { rm } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 
@@ -50,4 +50,25 @@ test("shared by the page, got by the command line, and the same link from both",
     assert.equal(put.json()[0].hash, /#([0-9a-f]{64})/.exec(link)[1]);
     assert.equal(new URL(put.json()[0].link).hash, new URL(link).hash);
     profile.assertNoComplaints();
+});
+
+test("text, which travels compressed, both ways", async () => {
+    const lines = Array.from({ length: 300_000 }, (_, i) => `${i}: a line of a log, such as many are\n`);
+    const source = join(folder, "log.txt");
+    await writeFile(source, lines.join(""));
+    const fresh = await openConnected(profile, kollator.url);
+    const link = await share(fresh, source);
+    const got = await run(["get", link, "-o", join(folder, "log.got")]);
+    assert.equal(got.code, 0, got.stderr);
+    assert.equal(await sha256Of(join(folder, "log.got")), await sha256Of(source));
+    const saved = await save(fresh, link);
+    assert.equal(await sha256Of(saved.path), await sha256Of(source));
+    // What crossed the wire: up once, down twice, and less than the file each time.
+    const metrics = await (await fetch(new URL("/metrics", kollator.workerUrl))).text();
+    const bytes = (name) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(metrics)[1]);
+    const size = lines.join("").length;
+    assert.ok(size > 10_000_000);
+    const others = 23_456_789 + 17_000_001; // of the tests above, each once up and once down
+    assert.ok(bytes("kollator_session_received_bytes_total") < others + size * 0.6);
+    assert.ok(bytes("kollator_session_sent_bytes_total") < others + 2 * size * 0.6);
 });
