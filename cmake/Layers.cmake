@@ -32,6 +32,6 @@ function(kollator_layer name)
         target_link_libraries(${name}_test PRIVATE kollator_${name} ${LAYER_LIBRARIES}
             GTest::gmock GTest::gtest_main)
         add_test(NAME unit.${name} COMMAND ${name}_test --gtest_brief=1)
-        set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 120)
+        set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300)
     endif()
 endfunction()

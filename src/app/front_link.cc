@@ -95,6 +95,13 @@ void FrontLink::on_candidate(const std::string& from, const std::string& candida
     }
 }
 
+std::string front_http_url(const std::string& front_url) {
+    std::string url = front_url;
+    if (url.starts_with("ws")) url.replace(0, 2, "http");  // ws: http:, wss: https:
+    if (url.ends_with(kSignalingPath)) url.resize(url.size() - kSignalingPath.size());
+    return url;
+}
+
 std::string signaling_url(const std::string& front_url) {
     std::string url = front_url;
     if (url.starts_with("http")) url.replace(0, 4, "ws");  // http: ws:, https: wss:

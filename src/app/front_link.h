@@ -62,5 +62,7 @@ class FrontLink final : public signaling::SignalingObserver {
 
 /// "http://host:8080", "ws://host:8080" or "ws://host:8080/signaling" as the WebSocket's URL.
 std::string signaling_url(const std::string& front_url);
+/// The same front's HTTP: "http://host:8080".
+std::string front_http_url(const std::string& front_url);
 
 }  // namespace kollator::app

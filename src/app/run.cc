@@ -81,7 +81,7 @@ Result<crypto::SharedKey> load_key(const config::Config& config) {
 /// Whether the worker does without a key where its file is missing. One that is there has to be
 /// good.
 bool needs_key(const config::Config& config) {
-    return !config.front_urls.empty() || !config.shared_key_path.empty();
+    return !config.front_urls.empty() || !config.fellows.empty() || !config.shared_key_path.empty();
 }
 
 Result<crypto::SharedKey> load_or_make_key(const config::Config& config) {

@@ -20,6 +20,7 @@
 #include "cache/disk_cache.h"
 #include "chunk/store_chunk_service.h"
 #include "cluster/authenticator.h"
+#include "cluster/fellows.h"
 #include "crypto/system_random.h"
 #include "http/http_server.h"
 #include "http/worker_endpoints.h"
@@ -55,6 +56,10 @@ class Worker::Parts {
     Parts(EventLoop& loop, const config::Config& config, const DataDir& data, WorkerOptions options)
         : loop_(loop), config_(config), data_(data), options_(std::move(options)) {}
 
+    ~Parts() {
+        if (chunks_) chunks_->set_fellows(nullptr);  // they go first
+    }
+
     Status open() {
         if (auto status = open_storage(); !status) return status;
         if (auto status = open_ports(); !status) return status;
@@ -62,6 +67,7 @@ class Worker::Parts {
         open_sessions();
         open_endpoints();
         open_direct_dial();
+        open_fellows();
         return open_fronts();
     }
 
@@ -87,6 +93,7 @@ class Worker::Parts {
 
     void drain(std::function<void()> on_done) {
         draining_ = true;
+        if (fellows_) fellows_->stop();
         for (const auto& front : fronts_) front->send_status();
         const TimePoint end = loop_.now() + config_.drain_time;
         http_->stop(config_.drain_time / 4, [this, end, on_done = std::move(on_done)]() mutable {
@@ -245,6 +252,7 @@ class Worker::Parts {
             takedown_->update_metrics();
             if (dht_) dht_->update_metrics();
             cache_upkeep_->update_metrics();
+            if (fellows_) fellows_->refresh_metrics();
             return metrics_.to_text();
         };
         hooks.rtc_accept = [this](std::string_view offer) -> Result<http::RtcAnswer> {
@@ -273,6 +281,25 @@ class Worker::Parts {
             session->set_peer(peer);
             return session;
         });
+    }
+
+    void open_fellows() {
+        const bool any = !config_.fellows.empty() || !options_.front_urls.empty();
+        if (!any || config_.fellow_wait.count() == 0 || !authenticator_) return;
+        cluster::FellowsOptions options;
+        options.addresses = config_.fellows;
+        options.wait = config_.fellow_wait;
+        for (const std::string& front : options_.front_urls) {
+            options.fronts.push_back({front_http_url(front), signaling_url(front)});
+        }
+        const protocol::Hello hello{.role = protocol::Role::kWorker,
+                                    .id = options_.id,
+                                    .agent = "kollator/" + options_.version};
+        fellows_ = std::make_unique<cluster::Fellows>(
+            cluster::Fellows::Services{loop_, system_clock(), crypto::system_random(), *endpoint_,
+                                       *authenticator_, metrics_},
+            *options_.shared_key, certificate_->fingerprint(), hello, std::move(options));
+        chunks_->set_fellows(fellows_.get());
     }
 
     Status open_fronts() {
@@ -328,8 +355,9 @@ class Worker::Parts {
     }
 
     ReportSources sources() const {
-        return {options_.id, options_.version, started_,   *disk_cache_, *cache_upkeep_, *store_,
-                *probe_,     *takedown_,       *endpoint_, fronts_,      journal_.get()};
+        return {options_.id, options_.version, started_,      *disk_cache_, *cache_upkeep_,
+                *store_,     *probe_,          *takedown_,    *endpoint_,   context_->stats(),
+                fronts_,     journal_.get(),   fellows_.get()};
     }
 
     http::HealthReport health() const {
@@ -369,7 +397,7 @@ class Worker::Parts {
     }
 
     signaling::WorkerStatus status() const {
-        return {.connections = endpoint_->stats().active,
+        return {.connections = client_connections(sources()).active,
                 .cache_bytes = disk_cache_->stats().size_bytes,
                 .draining = draining_};
     }
@@ -404,6 +432,7 @@ class Worker::Parts {
     std::unique_ptr<rtc::Certificate> certificate_;
     std::unique_ptr<rtc::Endpoint> endpoint_;
     std::unique_ptr<http::HttpServer> http_;
+    std::unique_ptr<cluster::Fellows> fellows_;
     std::vector<std::unique_ptr<FrontLink>> fronts_;
 };
 

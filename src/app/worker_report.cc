@@ -63,6 +63,43 @@ HealthCheck check_fronts(const ReportSources& sources) {
         std::to_string(registered) + " of " + std::to_string(sources.fronts.size()) + " connected"};
 }
 
+/// Warned of each fellow that is known and not linked: its chunks come from the object store.
+HealthCheck check_fellows(const std::vector<cluster::FellowInfo>& fellows) {
+    std::size_t known = 0;
+    std::size_t up = 0;
+    std::string faults;
+    for (const cluster::FellowInfo& fellow : fellows) {
+        if (fellow.unwanted) continue;
+        ++known;
+        const bool linked = fellow.state == cluster::LinkState::kUp;
+        if (linked) ++up;
+        if (linked && fellow.usable) continue;
+        faults += "; " + (fellow.id.empty() ? fellow.address : fellow.id) +
+                  (linked ? " is left alone for a while" : " is not linked");
+        if (!fellow.error.empty()) faults += ": " + fellow.error;
+    }
+    return {"fellows", faults.empty() ? CheckStatus::kOk : CheckStatus::kWarn,
+            std::to_string(up) + " of " + std::to_string(known) + " linked" + faults};
+}
+
+void fill_cluster(http::WorkerStats& stats, const std::vector<cluster::FellowInfo>& fellows) {
+    for (const cluster::FellowInfo& fellow : fellows) {
+        if (fellow.unwanted) continue;
+        stats.fellows.push_back({.id = fellow.id,
+                                 .address = fellow.address,
+                                 .state = std::string(to_string(fellow.state)),
+                                 .usable = fellow.usable,
+                                 .asked = fellow.counts.asked,
+                                 .got = fellow.counts.got,
+                                 .received_bytes = fellow.counts.received_bytes,
+                                 .not_found = fellow.counts.not_found,
+                                 .timeouts = fellow.counts.timeouts,
+                                 .failures = fellow.counts.failures,
+                                 .corrupt = fellow.counts.corrupt,
+                                 .error = fellow.error});
+    }
+}
+
 void fill_storage(http::WorkerStats& stats, const store::StoreStats& stored) {
     auto& storage = stats.storage;
     storage.requests = stored.requests;
@@ -88,6 +125,17 @@ void fill_storage(http::WorkerStats& stats, const store::StoreStats& stored) {
 
 }  // namespace
 
+ClientConnections client_connections(const ReportSources& sources) {
+    const rtc::EndpointStats endpoint = sources.endpoint.stats();
+    const cluster::Fellows* const fellows = sources.fellows;
+    const std::uint64_t links = sources.sessions.fellows + (fellows ? fellows->links() : 0);
+    const std::uint64_t total_links =
+        sources.sessions.total_fellows + (fellows ? fellows->total_links() : 0);
+    // A session may outlive its connection by a moment.
+    return {endpoint.active - std::min<std::uint64_t>(endpoint.active, links),
+            endpoint.total - std::min(endpoint.total, total_links)};
+}
+
 http::HealthReport make_health(const ReportSources& sources, TimePoint now) {
     http::HealthReport report;
     report.worker_id = sources.worker_id;
@@ -105,6 +153,9 @@ http::HealthReport make_health(const ReportSources& sources, TimePoint now) {
     }
     if (auto denylist = sources.takedown.health()) report.checks.push_back(*denylist);
     if (!sources.fronts.empty()) report.checks.push_back(check_fronts(sources));
+    if (sources.fellows != nullptr) {
+        report.checks.push_back(check_fellows(sources.fellows->list()));
+    }
     return report;
 }
 
@@ -114,9 +165,9 @@ http::WorkerStats make_stats(const ReportSources& sources, TimePoint now) {
     stats.version = sources.version;
     stats.uptime_s = seconds_between(sources.started, now);
 
-    const rtc::EndpointStats endpoint = sources.endpoint.stats();
-    stats.connections.active = endpoint.active;
-    stats.connections.total = endpoint.total;
+    const ClientConnections clients = client_connections(sources);
+    stats.connections.active = clients.active;
+    stats.connections.total = clients.total;
 
     sources.cache_upkeep.fill(stats.cache);
 
@@ -137,6 +188,7 @@ http::WorkerStats make_stats(const ReportSources& sources, TimePoint now) {
             journal.write_error.empty() ? journal.send_error : journal.write_error;
     }
     sources.takedown.add_to(stats);
+    if (sources.fellows != nullptr) fill_cluster(stats, sources.fellows->list());
     return stats;
 }
 

@@ -10,8 +10,10 @@
 #include "app/takedown.h"
 #include "base/time.h"
 #include "cache/disk_cache.h"
+#include "cluster/fellows.h"
 #include "http/worker_documents.h"
 #include "rtc/endpoint.h"
+#include "session/context.h"
 #include "store/journal/journaled_store.h"
 #include "store/object_store.h"
 
@@ -28,9 +30,18 @@ struct ReportSources {
     const StoreProbe& probe;
     const Takedown& takedown;
     const rtc::Endpoint& endpoint;
+    const session::SessionStats& sessions;
     const std::vector<std::unique_ptr<FrontLink>>& fronts;
     const store::JournaledStore* journal;  ///< null where nothing is or was journaled
+    const cluster::Fellows* fellows;       ///< null where none is looked for
 };
+
+/// Of clients: without the links of fellow workers, theirs and ours.
+struct ClientConnections {
+    std::uint64_t active = 0;
+    std::uint64_t total = 0;
+};
+ClientConnections client_connections(const ReportSources& sources);
 
 http::HealthReport make_health(const ReportSources& sources, TimePoint now);
 http::WorkerStats make_stats(const ReportSources& sources, TimePoint now);

@@ -16,6 +16,7 @@ class BlobReader final : public Reader, private FetchReader {
     struct Range {
         std::uint32_t offset = 0;
         std::uint32_t length = 0;  ///< 0: to the end
+        bool for_fellow = false;   ///< a fellow worker asks: no other fellow is asked
     };
 
     /// `fetcher_alive` expires before `fetcher` goes.
@@ -35,6 +36,7 @@ class BlobReader final : public Reader, private FetchReader {
     void fetch_changed() override { wake(); }
     bool has_bytes() const override { return has_bytes_; }
     bool may_come_back() const override { return finished() && end_ - range_.offset < total_; }
+    bool for_fellow() const override { return range_.for_fellow; }
 
     void join_fetch();
     void leave_fetch();

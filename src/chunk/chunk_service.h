@@ -83,6 +83,11 @@ class ChunkService {
     /// share one GET, and get its bytes as they arrive.
     virtual std::unique_ptr<Reader> open(const ChunkId& id, std::uint32_t offset,
                                          std::uint32_t length, OnReady on_ready) = 0;
+    /// The same for a fellow worker, for which no other fellow is asked.
+    virtual std::unique_ptr<Reader> open_for_fellow(const ChunkId& id, std::uint32_t offset,
+                                                    std::uint32_t length, OnReady on_ready) {
+        return open(id, offset, length, std::move(on_ready));
+    }
     virtual std::unique_ptr<Reader> open(const MetadataId& id, std::uint32_t offset,
                                          std::uint32_t length, OnReady on_ready) = 0;
 

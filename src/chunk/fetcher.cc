@@ -77,11 +77,8 @@ Result<FetchPtr> Fetcher::join(const store::ObjectKey& key, const std::shared_pt
     const auto fetch = std::make_shared<Fetch>(key, kind);
     fetch->readers.insert(&reader);
     ++readers_;
-    fetch->queued_until = clock_.now() + std::chrono::duration_cast<TimePoint::duration>(
-                                             options_.fetch_queue_timeout);
     fetches_.emplace(key, fetch);
-    queue_.push_back(fetch);
-    pump();
+    if (reader.for_fellow() || !start_at_fellow(fetch)) enqueue(fetch);
     if (ahead_ != nullptr && !reader.ahead()) ahead_->request_began();
     return fetch;
 }
@@ -202,6 +199,14 @@ void Fetcher::pump() {
     }
 }
 
+void Fetcher::enqueue(const FetchPtr& fetch) {
+    fetch->state = FetchState::kQueued;
+    fetch->queued_until = clock_.now() + std::chrono::duration_cast<TimePoint::duration>(
+                                             options_.fetch_queue_timeout);
+    queue_.push_back(fetch);
+    pump();
+}
+
 void Fetcher::requeue(const FetchPtr& fetch) {
     end_active(*fetch);
     fetch->state = FetchState::kQueued;
@@ -231,6 +236,7 @@ void Fetcher::end_active(Fetch& fetch) {
 
 void Fetcher::start(const FetchPtr& fetch) {
     fetch->state = FetchState::kFetching;
+    fetch->from_fellow = false;
     set_expected(*fetch, true);
     tally_.fetches.add();
     store::GetOptions options;
@@ -331,8 +337,13 @@ void Fetcher::on_verdict(const FetchPtr& fetch, const Verdict& verdict) {
 }
 
 void Fetcher::on_mismatch(const FetchPtr& fetch, const std::string& detail) {
-    tally_.verify_failures.add();
-    kLog.error("event=object-corrupt key={} detail=\"{}\"", fetch->key.path(), detail);
+    const bool from_fellow = fetch->from_fellow;
+    if (from_fellow) {
+        if (fellows_ != nullptr) fellows_->was_corrupt(ChunkId(fetch->key.hash));
+    } else {
+        tally_.verify_failures.add();
+        kLog.error("event=object-corrupt key={} detail=\"{}\"", fetch->key.path(), detail);
+    }
     // All that was given out of any buffer so far is proved by nothing.
     fetch->corrupt_generation = fetch->generation;
     fetch->earlier.clear();
@@ -342,10 +353,12 @@ void Fetcher::on_mismatch(const FetchPtr& fetch, const std::string& detail) {
     fetch->total = 0;
     const bool wanted = std::any_of(fetch->readers.begin(), fetch->readers.end(),
                                     [](const FetchReader* one) { return !one->has_bytes(); });
-    if (!wanted || ++fetch->mismatches >= kMaxMismatches) {
+    const bool enough = !from_fellow && ++fetch->mismatches >= kMaxMismatches;
+    if (!wanted || enough) {
         return fail(fetch,
-                    make_error(ErrorCode::kCorrupt, "the object store's " + fetch->key.path() +
-                                                        " does not match its name"));
+                    make_error(ErrorCode::kCorrupt,
+                               std::string(from_fellow ? "a fellow's " : "the object store's ") +
+                                   fetch->key.path() + " does not match its name"));
     }
     end_active(*fetch);
     start(fetch);
@@ -356,7 +369,10 @@ void Fetcher::on_verified(const FetchPtr& fetch) {
     end_active(*fetch);
     fetch->earlier.clear();
     fetch->state = FetchState::kVerified;
-    if (!store_.pending_size(fetch->key)) stored_.note(fetch->key, fetch->total);
+    // What a fellow has may still wait in its journal.
+    if (!fetch->from_fellow && !store_.pending_size(fetch->key)) {
+        stored_.note(fetch->key, fetch->total);
+    }
     missing_.forget(fetch->key);
     const bool only_ahead =
         !fetch->readers.empty() && std::all_of(fetch->readers.begin(), fetch->readers.end(),
@@ -452,6 +468,7 @@ void Fetcher::adopt(const store::ObjectKey& key, const std::shared_ptr<BlobKind>
         fetch = std::make_shared<Fetch>(key, kind);
         fetches_.emplace(key, fetch);
     }
+    fetch->from_fellow = false;
     take_buffer(*fetch, bytes, static_cast<std::uint32_t>(bytes->size()));
     fetch->available = fetch->total;
     on_verified(fetch);

@@ -13,6 +13,7 @@
 #include "chunk/hidden_names.h"
 #include "chunk/known_names.h"
 #include "chunk/options.h"
+#include "cluster/chunk_source.h"
 #include "loop/event_loop.h"
 #include "loop/job_pool.h"
 #include "store/object_store.h"
@@ -32,6 +33,8 @@ class FetchReader {
     /// Asked when it leaves: it had what it asked for, which was a part of the whole, so that the
     /// rest is likely to be asked for.
     virtual bool may_come_back() const { return false; }
+    /// Whether it reads for a fellow worker: a fetch that such a one begins asks no other fellow.
+    virtual bool for_fellow() const { return false; }
 };
 
 /// Who fetches ahead of requests, and gives way to them. Called from within the fetcher's calls.
@@ -44,17 +47,21 @@ class GivesWay {
     virtual void request_began() = 0;
 };
 
-//                     a reader came
-//                          |
-//                       kQueued --(10 s without room)--> kFailed
-//                          | room in the budget
-//   one more try  +--> kFetching --(store's error)-----> kFailed
-//   for those     |        | all bytes
-//   without bytes +--- kVerifying --(mismatch)---------> kFailed
-//                          | SHA-256 matches
-//                      kVerified   (the buffer stays for its readers)
-//                          | the cache has it
-//                        kKept     (no buffer any more: read it there)
+//              a reader came
+//                   |
+//     a fellow owns it? --yes--> kFetching --all bytes--> kVerifying
+//                   | no            | it has none, is silent, …
+//                kQueued <----------+
+//                   |  |
+//                   |  +--(10 s without room)-----------> kFailed
+//                   | room in the budget
+//   one more  +--> kFetching --(store's error)----------> kFailed
+//   try for   |     | all bytes
+//   those     +--- kVerifying --(mismatch)--------------> kFailed
+//   without         | SHA-256 matches
+//   bytes        kVerified   (the buffer stays for its readers)
+//                   | the cache has it
+//                 kKept      (no buffer any more: read it there)
 enum class FetchState { kQueued, kFetching, kVerifying, kVerified, kKept, kFailed };
 
 /// One blob on its way from the object store, however many read it.
@@ -95,6 +102,7 @@ struct Fetch {
     bool unkept = false;   // verified, and the cache would not take it
     bool lingers = false;  // is in lingering_
     TimePoint lingers_until{};
+    bool from_fellow = false;  // what is under way, or came
 };
 using FetchPtr = std::shared_ptr<Fetch>;
 
@@ -126,6 +134,10 @@ class Fetcher {
     void end_hidden();
     const HiddenNames& hidden() const { return hidden_; }
 
+    /// Asked for chunks before the object store; null: nobody is. It outlives the fetches that it
+    /// is asked for, or ends them before it goes.
+    void set_fellows(cluster::ChunkSource* fellows) { fellows_ = fellows; }
+
     std::size_t count() const { return fetches_.size(); }
 
     bool is_fetching(const store::ObjectKey& key) const { return fetches_.contains(key); }
@@ -151,7 +163,10 @@ class Fetcher {
     bool drop_lingering();
     void drop_overdue();
     bool has_room_for(const BlobKind& kind) const;
+    void enqueue(const FetchPtr& fetch);
+    bool start_at_fellow(const FetchPtr& fetch);
     void start(const FetchPtr& fetch);
+    void on_fellow_done(const FetchPtr& fetch, Result<SharedBuffer> result);
     void on_progress(const FetchPtr& fetch, const SharedBuffer& buffer, std::size_t available,
                      std::uint64_t object_size);
     void take_buffer(Fetch& fetch, const SharedBuffer& buffer, std::uint32_t total);
@@ -182,6 +197,7 @@ class Fetcher {
     Tally& tally_;
     const ChunkServiceOptions& options_;
     GivesWay* ahead_ = nullptr;
+    cluster::ChunkSource* fellows_ = nullptr;
 
     // owned
     Timer retry_timer_;

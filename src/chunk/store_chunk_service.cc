@@ -90,6 +90,13 @@ std::unique_ptr<Reader> StoreChunkService::open(const ChunkId& id, std::uint32_t
     return reader;
 }
 
+std::unique_ptr<Reader> StoreChunkService::open_for_fellow(const ChunkId& id, std::uint32_t offset,
+                                                           std::uint32_t length, OnReady on_ready) {
+    return std::make_unique<BlobReader>(
+        loop_, fetcher_, alive_, tally_, chunks_, store::ObjectKey(id),
+        BlobReader::Range{offset, length, true}, std::move(on_ready));
+}
+
 std::unique_ptr<Reader> StoreChunkService::open(const MetadataId& id, std::uint32_t offset,
                                                 std::uint32_t length, OnReady on_ready) {
     chunk_lists_.learn(id);

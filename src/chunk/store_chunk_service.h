@@ -35,6 +35,8 @@ class StoreChunkService final : public ChunkService {
 
     std::unique_ptr<Reader> open(const ChunkId& id, std::uint32_t offset, std::uint32_t length,
                                  OnReady on_ready) override;
+    std::unique_ptr<Reader> open_for_fellow(const ChunkId& id, std::uint32_t offset,
+                                            std::uint32_t length, OnReady on_ready) override;
     std::unique_ptr<Reader> open(const MetadataId& id, std::uint32_t offset, std::uint32_t length,
                                  OnReady on_ready) override;
     void reader_at(std::uint64_t reader, const ChunkId& id) override {
@@ -56,6 +58,9 @@ class StoreChunkService final : public ChunkService {
     void list_stored(const ChunkId& after, std::size_t limit, OnPage on_done) override;
     std::uint32_t max_chunk_bytes() const override { return options_.max_chunk_bytes; }
     std::uint32_t max_metadata_bytes() const override { return options_.max_metadata_bytes; }
+
+    /// See Fetcher::set_fellows().
+    void set_fellows(cluster::ChunkSource* fellows) { fetcher_.set_fellows(fellows); }
 
     /// From now on `list` is refused on every path: what is under way with its names ends, and they
     /// go from the cache, bit by bit.

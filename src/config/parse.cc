@@ -107,6 +107,16 @@ bool is_url(std::string_view text, const std::vector<std::string_view>& schemes)
     return printable && (text.empty() || text.front() == '/');
 }
 
+bool is_fellow_address(std::string_view text) {
+    const bool direct = (text.starts_with("/ip4/") || text.starts_with("/ip6/")) &&
+                        text.find("/webrtc-direct/certhash/") != std::string_view::npos;
+    return direct || is_url(text, {"http", "https"});
+}
+
+bool is_front_url(std::string_view url) {
+    return is_url(url, {"ws", "wss", "http", "https"});
+}
+
 bool is_worker_id(std::string_view text) {
     return kollator::is_worker_id(text);
 }

@@ -29,6 +29,12 @@ bool is_host_port(std::string_view text);
 /// "<scheme>://host[:port][/path]" with one of `schemes`, and no white space or user information.
 bool is_url(std::string_view text, const std::vector<std::string_view>& schemes);
 
+/// Where a front is reached: a ws, wss, http or https URL.
+bool is_front_url(std::string_view url);
+
+/// Where a fellow worker is reached: an http or https URL, or a direct address ("/ip4/…").
+bool is_fellow_address(std::string_view text);
+
 /// An id as it may stand in tokens and URLs: [A-Za-z0-9._-]{1,64}.
 bool is_worker_id(std::string_view text);
 

@@ -34,10 +34,6 @@ bool is_bucket(const std::string& name) {
            });
 }
 
-bool is_front_url(const std::string& url) {
-    return is_url(url, {"ws", "wss", "http", "https"});
-}
-
 void add_addresses(std::vector<Setting>& all) {
     all.push_back({"PORT", "8081", "a port number, 0 to 65535 (0: any free one)",
                    "The worker's one port: HTTP on TCP, all data channels on UDP.", kWorker, false,
@@ -71,6 +67,15 @@ void add_identity(std::vector<Setting>& all) {
     all.push_back({"FRONT_URLS", "", "ws, wss, http or https URLs, separated by commas",
                    "The front servers to register with.", kWorker, false, false,
                    list(&Config::front_urls, if_good(is_front_url))});
+    all.push_back({"FELLOWS", "",
+                   "http or https URLs and direct addresses (`/ip4/…`), separated by commas",
+                   "Fellow workers to ask for chunks before the object store, besides those that "
+                   "the fronts know; this worker itself may be among them.",
+                   kWorker, false, false, list(&Config::fellows, if_good(is_fellow_address))});
+    all.push_back({"FELLOW_WAIT_MS", "0", "milliseconds, 0 to 60000 (0: no fellow is asked)",
+                   "How long a fellow worker may be silent about a chunk before the object store "
+                   "is asked for it.",
+                   kWorker, false, false, duration(&Config::fellow_wait, 0, 60000)});
     all.push_back({"WORKER_SHARED_KEY_PATH", "", "the path of a file made by `kollator keygen`",
                    "The key that workers and fronts share. Default: `worker.key` in the data "
                    "folder, made there when missing by `kollator dev`.",
@@ -473,26 +478,6 @@ Result<Variables> parse_file(const std::string& text, const std::string& file_na
         variables[name] = value;
     }
     return variables;
-}
-
-std::string settings_markdown() {
-    std::string out =
-        "| variable | flag | default | expected | meaning | read by |\n"
-        "| --- | --- | --- | --- | --- | --- |\n";
-    for (const Setting& setting : settings()) {
-        const char* role = setting.role == kBoth     ? "worker, front"
-                           : setting.role == kWorker ? "worker"
-                                                     : "front";
-        std::string expected = setting.expected;
-        for (std::size_t at = 0; (at = expected.find('|', at)) != std::string::npos; at += 2) {
-            expected.insert(at, "\\");
-        }
-        out += "| `" + setting.name + "` | " + (setting.secret ? "" : "`" + setting.flag() + "`") +
-               " | " + (setting.default_text.empty() ? "" : "`" + setting.default_text + "`") +
-               " | " + expected + " | " + setting.help +
-               (setting.reserved ? " Checked, but not used yet." : "") + " | " + role + " |\n";
-    }
-    return out;
 }
 
 }  // namespace kollator::config

@@ -208,6 +208,10 @@ TEST(Parse, HostsUrlsAndServers) {
     EXPECT_FALSE(parse_turn_server("turn:user@host"));
     EXPECT_FALSE(parse_turn_server("turn:host?transport=sctp"));
     EXPECT_EQ(parse_turn_server("turns:u:p@ss@host")->credential, "p@ss");
+    EXPECT_TRUE(is_fellow_address("https://worker2.example:8081"));
+    EXPECT_TRUE(is_fellow_address("/ip4/10.0.0.2/udp/8081/webrtc-direct/certhash/uEiA"));
+    EXPECT_FALSE(is_fellow_address("/ip4/10.0.0.2/udp/8081"));
+    EXPECT_FALSE(is_fellow_address("ws://worker2.example"));
     EXPECT_FALSE(is_worker_id("a:b"));
     EXPECT_FALSE(is_worker_id(std::string(65, 'a')));
 }

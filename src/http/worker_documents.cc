@@ -73,6 +73,25 @@ json takedown_json(const WorkerStats& stats) {
     return document;
 }
 
+json fellows_json(const std::vector<FellowStats>& fellows) {
+    json list = json::array();
+    for (const FellowStats& fellow : fellows) {
+        list.push_back({{"id", fellow.id},
+                        {"address", fellow.address},
+                        {"state", fellow.state},
+                        {"usable", fellow.usable},
+                        {"asked", fellow.asked},
+                        {"got", fellow.got},
+                        {"receivedBytes", fellow.received_bytes},
+                        {"notFound", fellow.not_found},
+                        {"timeouts", fellow.timeouts},
+                        {"failures", fellow.failures},
+                        {"corrupt", fellow.corrupt},
+                        {"error", fellow.error}});
+    }
+    return list;
+}
+
 }  // namespace
 
 const char* name_of(CheckStatus status) {
@@ -127,6 +146,7 @@ std::string stats_json(const WorkerStats& stats, Reader reader) {
                    {"damaged", stats.backlog.damaged},
                    {"lastError", stats.backlog.last_error}}},
                  {"takedown", takedown_json(stats)},
+                 {"fellows", fellows_json(stats.fellows)},
                  {"dht", dht_json(stats.dht)}});
 }
 

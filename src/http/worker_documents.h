@@ -48,6 +48,22 @@ struct EgressUse {
     bool limited = false;
 };
 
+/// A fellow worker, and our link to it.
+struct FellowStats {
+    std::string id;  ///< empty: not known yet
+    std::string address;
+    std::string state;  ///< "down", "connecting", "proving", "up"
+    bool usable = false;
+    std::uint64_t asked = 0;  ///< for chunks
+    std::uint64_t got = 0;
+    std::uint64_t received_bytes = 0;
+    std::uint64_t not_found = 0;
+    std::uint64_t timeouts = 0;
+    std::uint64_t failures = 0;
+    std::uint64_t corrupt = 0;
+    std::string error;
+};
+
 struct WorkerStats {
     std::string worker_id;
     std::string version;
@@ -110,6 +126,7 @@ struct WorkerStats {
         };
         std::optional<Expiry> expiry;  ///< where it is set
     } takedown;
+    std::vector<FellowStats> fellows;
     DhtStats dht;
 };
 

@@ -126,6 +126,7 @@ void SessionContext::count_active(int change) {
 
 void SessionContext::count_fellows(int change) {
     stats_.fellows = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(stats_.fellows) + change);
+    if (change > 0) ++stats_.total_fellows;
     fellows_.set(static_cast<double>(stats_.fellows));
 }
 

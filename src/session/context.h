@@ -48,6 +48,7 @@ struct SessionStats {
     std::size_t active_sessions = 0;  ///< now
     std::size_t active_requests = 0;  ///< now
     std::size_t fellows = 0;          ///< sessions now whose peer proved to be a worker
+    std::uint64_t total_fellows = 0;
     std::uint64_t total_sessions = 0;
     std::uint64_t requests = 0;
     std::uint64_t errors = 0;  ///< error answers, each code

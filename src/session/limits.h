@@ -18,6 +18,8 @@ struct SessionLimits {
     std::uint32_t first_fragment_data_bytes = 16 * 1024;
     /// protocol.md 2.2: "at least 64 requests in flight on a connection". Over it: BUSY.
     std::size_t max_active_requests = 128;
+    /// Of a fellow worker, which asks for all of its clients.
+    std::size_t max_fellow_requests = 1024;
     std::size_t max_channels = 16;
 
     /// Totals of the uploads that are not yet stored: six chunks of 5 MiB and some metadata. The

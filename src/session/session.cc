@@ -270,7 +270,7 @@ Session::Request* Session::admit(const RequestKey& key, MessageType type,
         refuse_malformed(key, type, "the request id is in use");
         return nullptr;
     }
-    if (requests_.size() >= limits_.max_active_requests) {
+    if (requests_.size() >= max_active_requests()) {
         refuse(key, type, {WireError::kBusy, "too many requests in flight"});
         return nullptr;
     }

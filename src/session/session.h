@@ -111,6 +111,9 @@ class Session final : private OutgoingObserver {
     void pump();
     void pump_soon();
 
+    std::size_t max_active_requests() const {
+        return fellow_id_.empty() ? limits_.max_active_requests : limits_.max_fellow_requests;
+    }
     Request* find(const RequestKey& key);
     Request* find(const RequestKey& key, std::uint64_t serial);
     /// Null where it was refused, and the refusal sent.
@@ -135,6 +138,10 @@ class Session final : private OutgoingObserver {
     template <typename Id>
     void on_blob_request(const RequestKey& key, protocol::MessageType type,
                          const Result<protocol::BlobRequest<Id>>& request);
+    std::unique_ptr<chunk::Reader> open_blob(const protocol::ChunkRequest& request,
+                                             std::function<void()> on_ready);
+    std::unique_ptr<chunk::Reader> open_blob(const protocol::MetadataRequest& request,
+                                             std::function<void()> on_ready);
     void on_list(const RequestKey& key, ByteSpan body);
     void answer_page(const RequestKey& key, std::size_t limit, const chunk::ChunkPage& page);
     void on_stat(const RequestKey& key, ByteSpan body);

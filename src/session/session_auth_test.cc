@@ -175,6 +175,24 @@ TEST_F(SessionAuth, WhatWasAlteredOrRepeatedOnTheWayIsRefused) {
     EXPECT_EQ(context->stats().malformed, 2U);
 }
 
+TEST_F(SessionAuth, AFellowMayAskForMoreAtOnceAndIsNoReaderOfFiles) {
+    limits.max_active_requests = 2;
+    limits.max_fellow_requests = 5;
+    start();
+    authenticate();
+    chunks.hold_reads = true;
+    const ChunkId id = chunks.put(pattern(10));
+    for (std::uint32_t i = 0; i < 5; ++i) {
+        receive(sealed(MessageType::kChunkRequest, i, protocol::ChunkRequest{id, 0, 0}));
+    }
+    EXPECT_TRUE(opened_answers().empty());
+    EXPECT_TRUE(chunks.readers.empty()) << "what it asks for next says nothing";
+    receive(sealed(MessageType::kChunkRequest, 5, protocol::ChunkRequest{id, 0, 0}));
+    const auto list = opened_answers();
+    ASSERT_EQ(list.size(), 1U);
+    EXPECT_EQ(list[0].error(), WireError::kBusy);
+}
+
 TEST_F(SessionAuth, WithoutAKeyAgreedSealedMessagesAreUnsupported) {
     start();
     sealer.emplace(cluster::LinkKey{});

@@ -74,13 +74,27 @@ void Session::on_blob_request(const RequestKey& key, MessageType type,
         session.outgoing_.ready(key, *reading->download);
         session.pump_soon();
     });
-    if constexpr (std::is_same_v<Id, ChunkId>) context_.chunks().reader_at(number_, request->id);
-    auto reader =
-        context_.chunks().open(request->id, request->offset, request->length, std::move(on_ready));
+    auto reader = open_blob(*request, std::move(on_ready));
     auto download =
         std::make_unique<Download>(protocol::answer_type(type), key.id, std::move(reader));
     outgoing_.ready(key, *download);
     admitted->state = Reading{std::move(download)};
+}
+
+std::unique_ptr<chunk::Reader> Session::open_blob(const protocol::ChunkRequest& request,
+                                                  std::function<void()> on_ready) {
+    chunk::ChunkService& chunks = context_.chunks();
+    if (!fellow_id_.empty()) {  // it asks for many readers: what comes next says nothing
+        return chunks.open_for_fellow(request.id, request.offset, request.length,
+                                      std::move(on_ready));
+    }
+    chunks.reader_at(number_, request.id);
+    return chunks.open(request.id, request.offset, request.length, std::move(on_ready));
+}
+
+std::unique_ptr<chunk::Reader> Session::open_blob(const protocol::MetadataRequest& request,
+                                                  std::function<void()> on_ready) {
+    return context_.chunks().open(request.id, request.offset, request.length, std::move(on_ready));
 }
 
 template void Session::on_blob_request(const RequestKey&, MessageType,

@@ -63,7 +63,7 @@ void Session::begin_upload(const RequestKey& key, const StorePart& part) {
         return refuse_upload(key, part,
                              {WireError::kTooLarge, fmt::format("over {} bytes", max_bytes)});
     }
-    if (requests_.size() >= limits_.max_active_requests) {
+    if (requests_.size() >= max_active_requests()) {
         return refuse_upload(key, part, {WireError::kBusy, "too many requests in flight"});
     }
     if (upload_bytes_ + part.total > limits_.max_upload_bytes) {
