@@ -5,6 +5,7 @@
 #include <atomic>
 #include <fstream>
 #include <map>
+#include <set>
 
 #include "tests/support/disk_cache_fixture.h"
 
@@ -142,6 +143,33 @@ TEST_F(DiskCacheTest, KeepsAtMostTheGivenNumberOfFilesOpen) {
     }
     EXPECT_LE(descriptors(), before + 2);
     for (const auto& reader : readers) EXPECT_TRUE(read(reader, 0, 100).ok());
+}
+
+TEST_F(DiskCacheTest, TellsItsObserverWhatComesAndGoes) {
+    open(3 * file_bytes_of(1000));
+    std::set<ChunkId> there;
+    cache_->observe([&](const ChunkId& id, bool is) {
+        const bool changed = is ? there.insert(id).second : there.erase(id) == 1;
+        EXPECT_TRUE(changed) << "told twice";
+    });
+    const auto listed = [&] {
+        std::set<ChunkId> ids;
+        for (const CacheEntry& entry : cache_->list(ChunkId(), 1000)) ids.insert(entry.id);
+        return ids;
+    };
+    for (int i = 0; i < 10; ++i) {
+        ASSERT_TRUE(insert(make_chunk(1000, i)));
+        EXPECT_EQ(there, listed()) << "evictions are told";
+    }
+    const ChunkId first = *there.begin();
+    const auto reader = cache_->find(first);
+    cache_->remove(first);
+    EXPECT_FALSE(there.contains(first)) << "even while somebody reads it";
+    EXPECT_EQ(there, listed());
+    bool cleared = false;
+    cache_->clear([&](std::size_t) { cleared = true; });
+    EXPECT_TRUE(there.empty());
+    ASSERT_TRUE(loop_.run_until([&] { return cleared; }, kPatience));
 }
 
 TEST_F(DiskCacheTest, ARestartKeepsTheOrder) {

@@ -289,9 +289,9 @@ void add_dht(std::vector<Setting>& all) {
                    "For a worker that others cannot reach at DHT_PORT: it asks, and tells others "
                    "to ask it nothing (BEP 43).",
                    kWorker, false, false, boolean(&Config::dht_read_only)});
-    all.push_back({"DHT_ANNOUNCE_PACKETS_PER_SECOND", "1500", "packets a second, 10 to 100000",
+    all.push_back({"DHT_ANNOUNCE_PACKETS_PER_SECOND", "2000", "packets a second, 10 to 100000",
                    "The most that announcing may send. A key takes about 18 packets in 25 minutes: "
-                   "1,500 a second are enough for 100,000 keys.",
+                   "2,000 a second are enough for 100,000 keys.",
                    kWorker, false, false, integer(&Config::dht_packets_per_second, 10, 100'000)});
     all.push_back({"DHT_UPLOAD_KBPS", "2000", "kilobytes a second, 100 to 1000000",
                    "The most that the DHT node may send, its answers to others included.", kWorker,

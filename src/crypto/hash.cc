@@ -52,6 +52,16 @@ std::array<std::uint8_t, kBytes> hmac(EVP_MAC_CTX* context, ByteSpan key, ByteSp
     return out;
 }
 
+template <typename Digest>
+Digest digest(const EVP_MD* algorithm, ByteSpan message) {
+    Digest out;
+    unsigned int length = 0;
+    KOLLATOR_CHECK(
+        EVP_Digest(message.data(), message.size(), out.data(), &length, algorithm, nullptr) == 1);
+    KOLLATOR_CHECK(length == out.size());
+    return out;
+}
+
 }  // namespace
 
 struct Sha256::Impl {
@@ -92,21 +102,11 @@ Sha1Digest hmac_sha1(ByteSpan key, ByteSpan message) {
 }
 
 Sha1Digest sha1(ByteSpan message) {
-    Sha1Digest out;
-    unsigned int length = 0;
-    KOLLATOR_CHECK(
-        EVP_Digest(message.data(), message.size(), out.data(), &length, EVP_sha1(), nullptr) == 1);
-    KOLLATOR_CHECK(length == out.size());
-    return out;
+    return digest<Sha1Digest>(EVP_sha1(), message);
 }
 
 Md5Digest md5(ByteSpan message) {
-    Md5Digest out;
-    unsigned int length = 0;
-    KOLLATOR_CHECK(
-        EVP_Digest(message.data(), message.size(), out.data(), &length, EVP_md5(), nullptr) == 1);
-    KOLLATOR_CHECK(length == out.size());
-    return out;
+    return digest<Md5Digest>(EVP_md5(), message);
 }
 
 void hkdf_sha256(ByteSpan key, ByteSpan salt, ByteSpan info, MutableByteSpan out) {

@@ -247,7 +247,9 @@ void Announcer::look_up(TimePoint now, KeySlot slot, const std::vector<Endpoint>
     if (run.lookup) ended_.push_back(std::move(run.lookup));
     run.lookup = std::move(lookup);
     if (run.iterative) {
-        begun.start(now, seeds_(run.key));
+        std::vector<Contact> seeds = seeds_(run.key);
+        pool_.append_near(run.key, seeds);
+        begun.start(now, seeds);
     } else {
         begun.start_at(now, remembered);
     }
@@ -262,6 +264,7 @@ void Announcer::on_looked_up(TimePoint now, KeySlot slot, std::uint64_t serial,
         table_.at(slot).contacts = 0;
         return look_up(now, slot, {});
     }
+    for (const Responder& responder : outcome.closest) pool_.add(responder.contact);
     run->outcome = std::move(outcome);
     announce(now, slot, *run);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "dht/contact_pool.h"
 #include "dht/key_table.h"
 #include "dht/lookup.h"
 
@@ -133,6 +134,7 @@ class Announcer {
 
     // state
     KeyTable table_;
+    ContactPool pool_;
     std::array<KeyList, kWheelSeconds> wheel_{};
     KeyList urgent_;
     KeyList due_;

@@ -12,7 +12,6 @@ const log::Logger kLog("dht");
 
 /// The routing table is looked at often until there is one, and then seldom.
 constexpr std::chrono::milliseconds kRefreshEmpty{500};
-constexpr std::chrono::seconds kRefresh{10};
 /// A table that was not reported for so long has gone: its address, or the DHT was entered anew.
 constexpr std::chrono::seconds kTableAge{35};
 constexpr std::chrono::minutes kSaveInterval{5};
@@ -83,7 +82,7 @@ Dht::Dht(EventLoop& loop, JobPool& jobs, FileSystem& fs, Random& random, DhtOpti
       link_(std::make_unique<Link>(*this)),
       heard_(std::make_shared<PeerStore>(AddressPolicy{options_.node.allow_private})),
       queue_(*link_, query_limits(options_)),
-      health_(loop.now(), queue_),
+      health_(loop.now(), queue_, options_.health),
       finder_(
           queue_, finder_options(options_),
           [this](const InfoHash& key, bool v6) { return health_.nearest(key, v6); },
@@ -253,8 +252,9 @@ void Dht::rejoin() {
 
 void Dht::refresh() {
     node_->refresh();
-    refresh_timer_.start_after(health_.contacts().empty() ? Duration(kRefreshEmpty) : kRefresh,
-                               [this] { refresh(); });
+    refresh_timer_.start_after(
+        health_.contacts().empty() ? Duration(kRefreshEmpty) : options_.refresh,
+        [this] { refresh(); });
 }
 
 void Dht::save(std::function<void()> on_done) {

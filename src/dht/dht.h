@@ -22,8 +22,11 @@ namespace kollator::dht {
 struct DhtOptions {
     NodeOptions node;  ///< its state is read from `state_path`
     std::uint16_t announce_port = 0;
-    unsigned packets_per_second = 1500;
+    unsigned packets_per_second = 2000;
     std::filesystem::path state_path;
+    NodeHealthOptions health;
+    /// How often the routing table is looked at once there is one.
+    Duration refresh = std::chrono::seconds(10);
 };
 
 struct DhtReport {

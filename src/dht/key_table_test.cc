@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "crypto/hash.h"
+#include "dht/contact_pool.h"
 #include "dht/peer_store.h"
 #include "dht/testing.h"
 
@@ -90,6 +91,24 @@ TEST(PeerStore, IsBoundedAndForgets) {
     EXPECT_EQ(store.stats().peers, 0U);
     store.add(now, key_of(1), *Endpoint::from_text("127.0.0.1", 5));
     EXPECT_TRUE(store.peers(now, key_of(1)).empty()) << "nobody is sent to himself";
+}
+
+TEST(ContactPool, GivesNeighboursAndIsBounded) {
+    ContactPool pool;
+    for (unsigned i = 0; i < 3 * ContactPool::kMaxContacts; ++i) {
+        pool.add({NodeId(key_of(i).bytes()), test_endpoint(i)});
+        pool.add({NodeId(key_of(i).bytes()), test_endpoint(i)});
+    }
+    EXPECT_EQ(pool.size(), ContactPool::kMaxContacts);
+    std::vector<Contact> near;
+    pool.append_near(key_of(1), near);
+    ASSERT_EQ(near.size(), 12U);
+    for (const Contact& contact : near) {
+        EXPECT_LE(distance_of(key_of(1), contact.id)[0], 1) << "of 8,192, a few in 256 are as near";
+    }
+    std::vector<Contact> none;
+    ContactPool().append_near(key_of(1), none);
+    EXPECT_TRUE(none.empty());
 }
 
 }  // namespace

@@ -64,12 +64,12 @@ void Lookup::add(const Contact& contact) {
 
 void Lookup::ask(TimePoint now, Candidate& candidate) {
     candidate.state = State::kAsked;
-    candidate.asked_at = now;
     ++queries_;
-    queue_.send(now, candidate.contact.at, {QueryKind::kGetPeers, target_}, options_.priority,
-                [alive = alive_, at = candidate.contact.at](TimePoint then, Result<Reply> reply) {
-                    if (*alive != nullptr) (*alive)->on_reply(then, at, std::move(reply));
-                });
+    candidate.asked_at = queue_.send(
+        now, candidate.contact.at, {QueryKind::kGetPeers, target_}, options_.priority,
+        [alive = alive_, at = candidate.contact.at](TimePoint then, Result<Reply> reply) {
+            if (*alive != nullptr) (*alive)->on_reply(then, at, std::move(reply));
+        });
 }
 
 /// Asks the nearest of the kClosest nearest that may live; further ones only as these fail.

@@ -45,11 +45,16 @@ TimePoint QueryQueue::reserve(TimePoint now, const Endpoint& to) {
     return epoch_ + microseconds(at_us);
 }
 
-void QueryQueue::send(TimePoint now, const Endpoint& to, Query query, Priority priority,
-                      OnReply on_reply) {
-    if (stats_.queued >= limits_.max_queued) return dropped_.push_back(std::move(on_reply));
+TimePoint QueryQueue::send(TimePoint now, const Endpoint& to, Query query, Priority priority,
+                           OnReply on_reply) {
     const TimePoint when = reserve(now, to);
-    if (when - now >= limits_.timeout) return dropped_.push_back(std::move(on_reply));
+    if (stats_.queued >= limits_.max_queued || when - now >= limits_.timeout) {
+        dropped_.push_back(std::move(on_reply));
+        return now;
+    }
+    std::size_t before = 0;
+    for (std::size_t i = 0; i <= index_of(priority); ++i) before += ready_[i].size();
+    const double wait_s = static_cast<double>(before) / limits_.packets_per_second;
     ++stats_.queued;
     Waiting waiting{to, std::move(query), std::move(on_reply), priority};
     if (when > now) {
@@ -57,6 +62,9 @@ void QueryQueue::send(TimePoint now, const Endpoint& to, Query query, Priority p
     } else {
         ready_[index_of(priority)].push_back(std::move(waiting));
     }
+    const auto wait =
+        std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(wait_s));
+    return std::max(when, now + wait);
 }
 
 void QueryQueue::refill(TimePoint now) {
@@ -146,7 +154,12 @@ TimePoint QueryQueue::next_due(TimePoint now) const {
 }
 
 bool QueryQueue::has_room() const {
-    return stats_.queued < limits_.max_queued / 4 && in_flight_.size() < limits_.max_in_flight / 2;
+    std::size_t ready = 0;
+    for (const auto& line : ready_) ready += line.size();
+    const auto few =
+        static_cast<std::size_t>(std::max(kMinBurst, kBurstSeconds * limits_.packets_per_second));
+    return ready < few && stats_.queued < limits_.max_queued / 4 &&
+           in_flight_.size() < limits_.max_in_flight / 2;
 }
 
 QueryStats QueryQueue::stats() const {

@@ -19,7 +19,7 @@ inline constexpr std::size_t kPriorities = 3;
 
 struct QueryLimits {
     /// The announcer's packets a second; what is interactive goes even when they are used up.
-    unsigned packets_per_second = 1500;
+    unsigned packets_per_second = 2000;
     /// libtorrent bans an address for 5 minutes after 50 messages in 10 s, answers counted: a burst
     /// of 4 and 4 a second are 44 at most.
     unsigned address_per_second = 4;
@@ -51,7 +51,10 @@ class QueryQueue {
 
     QueryQueue(Wire& wire, QueryLimits limits);
 
-    void send(TimePoint now, const Endpoint& to, Query query, Priority priority, OnReply on_reply);
+    /// Gives when it will go, about: who waits for an answer counts from then. One who counted from
+    /// now would take a queue for a dead node, ask another one, and lengthen the queue.
+    TimePoint send(TimePoint now, const Endpoint& to, Query query, Priority priority,
+                   OnReply on_reply);
 
     /// An answer, or an error, for a ticket given to the wire; unknown tickets came too late.
     void on_reply(TimePoint now, std::uint64_t ticket, Result<Reply> reply);
@@ -61,7 +64,7 @@ class QueryQueue {
     /// When advance() has something to do; TimePoint::max() where nothing waits.
     TimePoint next_due(TimePoint now) const;
 
-    /// False while routine work should not begin: enough waits already.
+    /// False while routine work should not begin: a twentieth of a second's packets wait already.
     bool has_room() const;
     QueryStats stats() const;
 

@@ -65,11 +65,6 @@ class FrontServer final : public Front {
     std::unique_ptr<http::HttpServer> server_;  // last: its connections hold the hub's observers
 };
 
-Response fresh(Response response) {
-    response.headers.emplace_back("Cache-Control", "no-store");
-    return response;
-}
-
 Response FrontServer::get_health() const {
     FrontHealth health;
     health.version = options_.version;
@@ -78,11 +73,11 @@ Response FrontServer::get_health() const {
     health.workers = living_workers();
     health.clients = hub_.clients();
     health.relayed = hub_.relayed();
-    return fresh(http::json_response(200, health_json(health)));
+    return http::fresh(http::json_response(200, health_json(health)));
 }
 
 Response FrontServer::get_workers() const {
-    return fresh(http::json_response(200, workers_json(pool_.living(clock_.now()))));
+    return http::fresh(http::json_response(200, workers_json(pool_.living(clock_.now()))));
 }
 
 Response FrontServer::post_bootstrap(const Request& request) const {
@@ -94,9 +89,10 @@ Response FrontServer::post_bootstrap(const Request& request) const {
         Response response = http::error_response(
             503, "no-worker", "no worker is connected to this front now; try again in a moment");
         response.headers.emplace_back("Retry-After", "2");
-        return fresh(std::move(response));
+        return http::fresh(std::move(response));
     }
-    return fresh(http::json_response(200, bootstrap_json(chosen, *url, options_.ice_servers)));
+    return http::fresh(
+        http::json_response(200, bootstrap_json(chosen, *url, options_.ice_servers)));
 }
 
 void FrontServer::add_routes() {

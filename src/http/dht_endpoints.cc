@@ -11,19 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kRetryAfterSeconds = "5";
-
-Response fresh(Response response) {
-    response.headers.emplace_back("Cache-Control", "no-store");
-    return response;
-}
-
-Response unavailable(const std::string& detail) {
-    Response response = error_response(503, "unavailable", detail);
-    response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
-    return response;
-}
-
 Response not_here() {
     return error_response(501, "not-enabled",
                           "this worker is not in the DHT: DHT_ENABLED and DHT_BOOTSTRAP_NODES");
@@ -55,7 +42,7 @@ void post_announce(const DhtHooks& hooks, const std::string& token, const Reques
     }
     if (!hooks.announce) return responder.send(not_here());
     const auto announced = hooks.announce();
-    if (!announced) return responder.send(unavailable(announced.error().detail));
+    if (!announced) return responder.send(unavailable_response(announced.error().detail));
     responder.send(json_response(200, json{{"announced", *announced}}.dump()));
 }
 
@@ -65,7 +52,7 @@ void get_lookup(const DhtHooks& hooks, const Request& request, const Responder& 
     if (!id) return responder.send(bad_hash());
     hooks.look_up(*id, [responder, id = *id](const Result<std::vector<DhtPeer>>& peers) {
         responder.send(peers ? peers_response(id.hex(), to_info_hash(id), *peers)
-                             : unavailable(peers.error().detail));
+                             : unavailable_response(peers.error().detail));
     });
 }
 

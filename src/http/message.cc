@@ -26,6 +26,17 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
                       [](char x, char y) { return lower(x) == lower(y); });
 }
 
+Response unavailable_response(std::string_view message) {
+    Response response = error_response(503, "unavailable", message);
+    response.headers.emplace_back("Retry-After", "5");
+    return response;
+}
+
+Response fresh(Response response) {
+    response.headers.emplace_back("Cache-Control", "no-store");
+    return response;
+}
+
 bool media_type_is(std::string_view content_type, std::string_view expected) {
     content_type = content_type.substr(0, content_type.find(';'));
     const auto end = content_type.find_last_not_of(" \t");

@@ -55,6 +55,11 @@ Response text_response(int status, std::string text);
 /// {"error":{"code":…,"message":…}}; `code` is for programs, `message` for people.
 Response error_response(int status, std::string_view code, std::string_view message);
 
+/// 503, with the advice to come back in a few seconds.
+Response unavailable_response(std::string_view message);
+/// What is true now only: no proxy or browser may keep it.
+Response fresh(Response response);
+
 /// True for "application/sdp; charset=utf-8" against "application/sdp".
 bool media_type_is(std::string_view content_type, std::string_view expected);
 bool equals_ignoring_case(std::string_view a, std::string_view b);

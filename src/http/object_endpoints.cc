@@ -16,7 +16,6 @@ constexpr std::size_t kDefaultPageEntries = 1000;   // CHUNK_LIST's default, pro
 constexpr std::size_t kMaxPageEntries = 10'000;     // about 1 MB of JSON
 constexpr std::size_t kMaxStorePageEntries = 1000;  // what an object store lists at once
 constexpr std::size_t kMaxTorrentPageEntries = 1000;
-constexpr const char* kRetryAfterSeconds = "5";
 
 struct Endpoints {
     ObjectHooks hooks;
@@ -29,12 +28,6 @@ std::string dump(const json& document) {
     return document.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-/// What is true now only: no proxy or browser may keep it.
-Response fresh(Response response) {
-    response.headers.emplace_back("Cache-Control", "no-store");
-    return response;
-}
-
 Response bad_request(std::string_view why) {
     return error_response(400, "bad-request", why);
 }
@@ -44,11 +37,8 @@ Response failure_of(const Error& error) {
         case ErrorCode::kLimit:
         case ErrorCode::kUnavailable:
         case ErrorCode::kTimeout:
-        case ErrorCode::kCorrupt: {
-            Response response = error_response(503, "unavailable", error.detail);
-            response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
-            return response;
-        }
+        case ErrorCode::kCorrupt:
+            return unavailable_response(error.detail);
         default:
             return error_response(500, "internal", error.detail);
     }

@@ -11,7 +11,6 @@ namespace {
 
 /// An offer with every candidate of a machine with many networks stays below a tenth of it.
 constexpr std::size_t kMaxOfferBytes = 64 * 1024;
-constexpr const char* kRetryAfterSeconds = "5";
 
 constexpr const char* kStatusPagePolicy =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
@@ -24,18 +23,6 @@ struct Worker {
 };
 
 using WorkerPtr = std::shared_ptr<Worker>;
-
-/// What is true now only: no proxy or browser may keep it.
-Response fresh(Response response) {
-    response.headers.emplace_back("Cache-Control", "no-store");
-    return response;
-}
-
-Response unavailable(const std::string& detail) {
-    Response response = error_response(503, "unavailable", detail);
-    response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
-    return response;
-}
 
 // ---- reading ----
 
@@ -81,7 +68,7 @@ Response refusal_of(const Error& error) {
             return error_response(415, "no-data-channel", error.detail);
         case ErrorCode::kLimit:
         case ErrorCode::kUnavailable:
-            return unavailable(error.detail);
+            return unavailable_response(error.detail);
         default:
             return error_response(500, "internal", error.detail);
     }

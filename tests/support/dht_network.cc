@@ -169,11 +169,13 @@ void DhtNetwork::advance(TimePoint now) {
 std::vector<Contact> DhtNetwork::contacts(const NodeId& own, std::size_t count) const {
     std::vector<Contact> out;
     const std::uint64_t head = head_of(own.span());
+    // libtorrent's first buckets hold 128, 64, 32 and 16 nodes, the others 8.
     for (unsigned bits = 1; bits < 64 && out.size() < count; ++bits) {
         const Range range = range_of(head ^ (std::uint64_t{1} << (64 - bits)), bits);
-        std::vector<std::size_t> known;
-        add_known(bits, range, head, known);
-        for (const std::size_t node : known) out.push_back(contact_of(node));
+        const std::size_t room = std::min(bits <= 4 ? 256U >> bits : kBucket, range.size());
+        for (std::size_t i = 0; i < room; ++i) {
+            out.push_back(contact_of(range.first + mix(bits, i) % range.size()));
+        }
     }
     return out;
 }

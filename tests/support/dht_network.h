@@ -42,7 +42,7 @@ class DhtNetwork final : public dht::Wire {
     /// Goes to `now`, and gives out the answers that have come by then.
     void advance(TimePoint now);
 
-    /// As a routing table would have them: `count` nodes, half of them near `own`.
+    /// As a routing table would have them, of `count` nodes about.
     std::vector<dht::Contact> contacts(const dht::NodeId& own, std::size_t count) const;
     /// The nearest that live now, the truth.
     std::vector<dht::Contact> nearest_living(const InfoHash& key, std::size_t count) const;

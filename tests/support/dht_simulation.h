@@ -44,7 +44,7 @@ class DhtSimulation {
             [this](TimePoint now, std::uint64_t ticket, Result<dht::Reply> reply) {
                 queue_->on_reply(now, ticket, std::move(reply));
             });
-        contacts_ = network_.contacts(dht::NodeId(crypto::sha1(as_bytes("us"))), 160);
+        contacts_ = network_.contacts(dht::NodeId(crypto::sha1(as_bytes("us"))), 320);
         dht::AnnouncerOptions announcer;
         announcer.port = 8081;
         announcer.remember = options.remember;
