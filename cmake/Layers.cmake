@@ -25,9 +25,11 @@ function(kollator_layer name)
 
     if(KOLLATOR_TESTS AND tests)
         add_executable(${name}_test ${tests})
-        # GCC 12 at -O2 takes small vectors of constants in tests for overflows.
-        target_compile_options(${name}_test PRIVATE
-            $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds -Wno-stringop-overflow>)
+        # -O1: a quarter less time to build, and what is tested is optimised all the same. GCC 12
+        # takes small vectors of constants in tests for overflows, and their ends for wild frees.
+        target_compile_options(${name}_test PRIVATE $<$<CONFIG:Release>:-O1>
+            $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds -Wno-stringop-overflow
+            -Wno-free-nonheap-object>)
         target_include_directories(${name}_test PRIVATE ${CMAKE_SOURCE_DIR})
         target_link_libraries(${name}_test PRIVATE kollator_${name} ${LAYER_LIBRARIES}
             GTest::gmock GTest::gtest_main)
