@@ -67,7 +67,7 @@ class Worker::Parts {
         open_sessions();
         open_endpoints();
         open_direct_dial();
-        open_fellows();
+        if (auto status = open_fellows(); !status) return status;
         return open_fronts();
     }
 
@@ -177,18 +177,23 @@ class Worker::Parts {
         return status;
     }
 
-    Status try_ports() {
-        endpoint_.reset();  // of an attempt before: a process has one usrsctp
+    rtc::EndpointOptions endpoint_options() const {
         rtc::EndpointOptions udp;
         udp.bind_address = config_.host;
-        udp.port = config_.port;
-        udp.announce_addresses = config_.announce_addresses;
         udp.include_loopback = options_.include_loopback;
-        udp.max_connections = config_.max_connections;
         udp.servers = ice_server_options(config_);
         udp.buffer_budget_bytes = config_.transport_budget_bytes;
         udp.sctp = config_.rtc_sctp == "own" ? rtc::SctpImplementation::kOwn
                                              : rtc::SctpImplementation::kUsrsctp;
+        return udp;
+    }
+
+    Status try_ports() {
+        endpoint_.reset();  // of an attempt before: a process has one usrsctp
+        rtc::EndpointOptions udp = endpoint_options();
+        udp.port = config_.port;
+        udp.announce_addresses = config_.announce_addresses;
+        udp.max_connections = config_.max_connections;
         auto endpoint =
             rtc::open_endpoint(loop_, system_clock(), crypto::system_random(), *certificate_, udp);
         if (!endpoint) return endpoint.error();
@@ -283,9 +288,17 @@ class Worker::Parts {
         });
     }
 
-    void open_fellows() {
+    /// Links to fellows have a socket of their own: theirs to us come from the fellow's socket, and
+    /// two connections between the same two addresses cannot be told apart.
+    Status open_fellows() {
         const bool any = !config_.fellows.empty() || !options_.front_urls.empty();
-        if (!any || config_.fellow_wait.count() == 0 || !authenticator_) return;
+        if (!any || config_.fellow_wait.count() == 0 || !authenticator_) return {};
+        rtc::EndpointOptions udp = endpoint_options();
+        udp.max_connections = cluster::kMaxFellows;
+        auto endpoint =
+            rtc::open_endpoint(loop_, system_clock(), crypto::system_random(), *certificate_, udp);
+        if (!endpoint) return endpoint.error();
+        link_endpoint_ = std::move(*endpoint);
         cluster::FellowsOptions options;
         options.addresses = config_.fellows;
         options.wait = config_.fellow_wait;
@@ -296,10 +309,11 @@ class Worker::Parts {
                                     .id = options_.id,
                                     .agent = "kollator/" + options_.version};
         fellows_ = std::make_unique<cluster::Fellows>(
-            cluster::Fellows::Services{loop_, system_clock(), crypto::system_random(), *endpoint_,
-                                       *authenticator_, metrics_},
+            cluster::Fellows::Services{loop_, system_clock(), crypto::system_random(),
+                                       *link_endpoint_, *authenticator_, metrics_},
             *options_.shared_key, certificate_->fingerprint(), hello, std::move(options));
         chunks_->set_fellows(fellows_.get());
+        return {};
     }
 
     Status open_fronts() {
@@ -431,6 +445,7 @@ class Worker::Parts {
     std::unique_ptr<session::SessionContext> context_;
     std::unique_ptr<rtc::Certificate> certificate_;
     std::unique_ptr<rtc::Endpoint> endpoint_;
+    std::unique_ptr<rtc::Endpoint> link_endpoint_;  // null: no fellow is looked for
     std::unique_ptr<http::HttpServer> http_;
     std::unique_ptr<cluster::Fellows> fellows_;
     std::vector<std::unique_ptr<FrontLink>> fronts_;

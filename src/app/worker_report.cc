@@ -127,10 +127,8 @@ void fill_storage(http::WorkerStats& stats, const store::StoreStats& stored) {
 
 ClientConnections client_connections(const ReportSources& sources) {
     const rtc::EndpointStats endpoint = sources.endpoint.stats();
-    const cluster::Fellows* const fellows = sources.fellows;
-    const std::uint64_t links = sources.sessions.fellows + (fellows ? fellows->links() : 0);
-    const std::uint64_t total_links =
-        sources.sessions.total_fellows + (fellows ? fellows->total_links() : 0);
+    const std::uint64_t links = sources.sessions.fellows;
+    const std::uint64_t total_links = sources.sessions.total_fellows;
     // A session may outlive its connection by a moment.
     return {endpoint.active - std::min<std::uint64_t>(endpoint.active, links),
             endpoint.total - std::min(endpoint.total, total_links)};

@@ -36,7 +36,7 @@ struct ReportSources {
     const cluster::Fellows* fellows;       ///< null where none is looked for
 };
 
-/// Of clients: without the links of fellow workers, theirs and ours.
+/// Of clients: without the links of fellow workers. Ours to them have a socket of their own.
 struct ClientConnections {
     std::uint64_t active = 0;
     std::uint64_t total = 0;

@@ -28,6 +28,14 @@ const std::vector<Case> kCases = {
      [](const Config& c) { return c.public_url == "https://w.example"; },
      {"w.example", "ftp://w.example"}},
     {"CACHE_POLICY", "lru", [](const Config& c) { return c.cache_policy == "lru"; }, {"fifo"}},
+    {"FELLOWS",
+     "http://w2.example:8081",
+     [](const Config& c) {
+         return c.fellows == std::vector<std::string>{"http://w2.example:8081"};
+     },
+     {"w2.example", "ftp://w2.example"}},
+    {"SCRUB_INTERVAL_HOURS", "24", nullptr, {"-1", "daily"}},
+    {"SCRUB_MB_PER_SECOND", "5", nullptr, {"-1", "fast"}},
     {"METADATA_CACHE_MB",
      "20",
      [](const Config& c) { return c.metadata_cache_size_bytes == 20'000'000; },

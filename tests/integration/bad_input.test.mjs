@@ -56,7 +56,7 @@ describe("a worker with the filesystem store", () => {
         assertError(await client.exchange(Type.CHUNK_REQUEST, 0, Buffer.from("short")), Code.BAD_REQUEST);
         assertError(await client.exchange(Type.CHUNK_LIST, UNSENT_FLAG, Buffer.alloc(35)), Code.BAD_REQUEST);
         assertError(await client.exchange(0x77, 0, Buffer.alloc(1)), Code.UNSUPPORTED);
-        assertError(await client.exchange(Type.AUTH, 0, Buffer.from("{}")), Code.UNSUPPORTED);
+        assertError(await client.exchange(Type.AUTH, 0, Buffer.from("{}")), Code.BAD_REQUEST);
         assertError(await client.exchange(Type.DHT_ANNOUNCE, 0, Buffer.alloc(34)), Code.UNSUPPORTED);
     });
 

@@ -49,6 +49,7 @@ class Party {
     ~Party() {
         fellows.reset();
         http_.reset();
+        link_endpoint.reset();
         endpoint.reset();
     }
 
@@ -72,11 +73,16 @@ class Party {
     }
     /// Begins to look for fellows at these addresses.
     void meet(std::vector<std::string> addresses, Duration wait = seconds(30)) {
+        fellows.reset();
+        rtc::EndpointOptions udp;
+        udp.bind_address = "127.0.0.1";
+        link_endpoint = std::move(
+            *rtc::open_endpoint(loop_, system_clock(), crypto::system_random(), certificate, udp));
         FellowsOptions options;
         options.addresses = std::move(addresses);
         options.wait = wait;
         fellows = std::make_unique<Fellows>(
-            Fellows::Services{loop_, system_clock(), crypto::system_random(), *endpoint,
+            Fellows::Services{loop_, system_clock(), crypto::system_random(), *link_endpoint,
                               authenticator, metrics_},
             key_, certificate.fingerprint(), protocol::Hello{.role = protocol::Role::kWorker},
             std::move(options));
@@ -119,6 +125,7 @@ class Party {
 
     const rtc::Certificate certificate = *rtc::Certificate::generate(1'763'800'000);
     std::unique_ptr<rtc::Endpoint> endpoint;
+    std::unique_ptr<rtc::Endpoint> link_endpoint;  ///< as in a worker
     session::FakeChunkService chunks;
     std::unique_ptr<Fellows> fellows;
 
