@@ -54,9 +54,10 @@ class Expiry : public ::testing::Test {
 TEST_F(Expiry, TakesWhatIsPastItsAgeFromStoreAndCacheAndLeavesTheRest) {
     std::vector<ChunkId> old;
     for (std::uint64_t seed = 1; seed <= 5; ++seed) old.push_back(store(seed));
-    const TimePoint stored = worker_->loop().now();
-    ASSERT_TRUE(worker_->run_until(
-        [&] { return worker_->loop().now() - stored > kMaxAge + seconds(1); }, kPatience));
+    bool aged = false;
+    Timer age(worker_->loop());
+    age.start_after(kMaxAge + seconds(1), [&] { aged = true; });
+    ASSERT_TRUE(worker_->run_until([&] { return aged; }, kPatience));
     const ChunkId young = store(6);
 
     chunk::ExpiryOptions options;
