@@ -35,8 +35,8 @@ struct Config {
     std::vector<std::string> front_urls;
     std::vector<std::string> announce_addresses;
     std::filesystem::path shared_key_path;
-    std::vector<std::string> fellows;          ///< URLs and direct addresses
-    std::chrono::milliseconds fellow_wait{0};  ///< 0: none is asked
+    std::vector<std::string> fellows;             ///< URLs and direct addresses
+    std::chrono::milliseconds fellow_wait{2000};  ///< 0: none is asked
     std::string admin_token;
 
     // Where bytes live.

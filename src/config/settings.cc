@@ -72,7 +72,7 @@ void add_identity(std::vector<Setting>& all) {
                    "Fellow workers to ask for chunks before the object store, besides those that "
                    "the fronts know; this worker itself may be among them.",
                    kWorker, false, false, list(&Config::fellows, if_good(is_fellow_address))});
-    all.push_back({"FELLOW_WAIT_MS", "0", "milliseconds, 0 to 60000 (0: no fellow is asked)",
+    all.push_back({"FELLOW_WAIT_MS", "2000", "milliseconds, 0 to 60000 (0: no fellow is asked)",
                    "How long a fellow worker may be silent about a chunk before the object store "
                    "is asked for it.",
                    kWorker, false, false, duration(&Config::fellow_wait, 0, 60000)});
