@@ -1,6 +1,7 @@
 #include "chunk/prefetcher.h"
 
 #include <algorithm>
+#include <barrier>
 #include <string>
 
 #include "tests/support/chunk_service_fixture.h"
@@ -81,11 +82,16 @@ class PrefetcherTest : public ServiceTest {
     }
     /// What has arrived ahead has been verified, and the cache asked where it was to be.
     void wait_held(std::size_t index) {
-        ASSERT_TRUE(wait([&] {
+        ASSERT_TRUE(wait([&] { return on_their_way_not(index); }));
+        turn();
+        // Both threads meet: what they had to do before is done, and what came of it is posted.
+        std::barrier meeting(kThreads);
+        int met = 0;
+        for (int n = 0; n < kThreads; ++n) {
             jobs_.run(
-                loop_, [] {}, [] {});
-            return jobs_.queued() == 0 && on_their_way_not(index);
-        }));
+                loop_, [&] { meeting.arrive_and_wait(); }, [&] { ++met; });
+        }
+        ASSERT_TRUE(wait([&] { return met == kThreads; }));
         for (int n = 0; n < 5; ++n) turn();
     }
     bool on_their_way_not(std::size_t index) {

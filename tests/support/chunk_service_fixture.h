@@ -159,7 +159,8 @@ class ServiceTest : public testing::Test {
     ManualClock clock_;
     MetricsRegistry metrics_;
     EventLoop loop_;
-    JobPool jobs_{2};
+    static constexpr int kThreads = 2;
+    JobPool jobs_{kThreads};
     testing_support::FakeObjectStore store_{loop_};
     ChunkServiceOptions options_;
     std::uint64_t cache_bytes_ = 100'000'000;
