@@ -42,7 +42,9 @@ std::optional<Denylist::Hash> parse_hash(std::string_view text) {
 }  // namespace
 
 Denylist::Denylist(std::vector<Hash> hashes) : hashes_(std::move(hashes)) {
-    std::sort(hashes_.begin(), hashes_.end());
+    if (!std::is_sorted(hashes_.begin(), hashes_.end())) {
+        std::sort(hashes_.begin(), hashes_.end());
+    }
     hashes_.erase(std::unique(hashes_.begin(), hashes_.end()), hashes_.end());
     hashes_.shrink_to_fit();
 }

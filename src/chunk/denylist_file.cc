@@ -1,5 +1,6 @@
 #include "chunk/denylist_file.h"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -10,7 +11,7 @@ namespace {
 
 const log::Logger kLog("denylist");
 
-/// A file that differs at every look is read all the same after so many of them: 0.6 s.
+/// A file that differs after every reading is in force all the same after so many of them.
 constexpr unsigned kMaxUnsettled = 3;
 
 }  // namespace
@@ -34,6 +35,7 @@ Status DenylistFile::load() {
 
 void DenylistFile::reload() {
     loaded_.reset();
+    pending_.reset();
     unsettled_ = kMaxUnsettled;
     if (timer_.active()) poll();
 }
@@ -82,17 +84,6 @@ void DenylistFile::poll() {
         });
 }
 
-bool DenylistFile::settled(const Look& now) {
-    const bool same = last_ == now;
-    last_ = now;
-    if (same || unsettled_ >= kMaxUnsettled) {
-        unsettled_ = 0;
-        return true;
-    }
-    ++unsettled_;
-    return false;
-}
-
 void DenylistFile::on_look(const Result<Look>& now) {
     if (!now) {
         note_error(now.error());
@@ -100,28 +91,42 @@ void DenylistFile::on_look(const Result<Look>& now) {
     }
     if (loaded_ == *now) {
         state_.error.reset();
+        pending_.reset();
         unsettled_ = 0;
         return poll_later();
     }
-    if (!settled(*now)) return poll_later();
+    if (pending_ && pending_->after == *now) {
+        take(*std::exchange(pending_, std::nullopt));
+        return poll_later();
+    }
+    // Read at the first look already: what takes long is done by the time that it has settled.
     jobs_.run(
         loop_, [&fs = fs_, path = path_] { return read(fs, path); },
-        [this, alive = std::weak_ptr(alive_)](const Result<Read>& result) {
-            if (!alive.expired()) on_read(result);
+        [this, first = *now, seen = loop_.now(),
+         alive = std::weak_ptr(alive_)](const Result<Read>& result) {
+            if (!alive.expired()) on_read(result, first, seen);
         });
 }
 
-void DenylistFile::on_read(const Result<Read>& read) {
-    poll_later();
-    if (!read) return note_error(read.error());
-    // Written while it was read: once more, unless it never rests.
-    if (read->before != read->after && !settled(read->after)) return;
-    take(*read);
+void DenylistFile::on_read(const Result<Read>& read, const Look& first, TimePoint seen) {
+    if (!read) {
+        note_error(read.error());
+        return poll_later();
+    }
+    if (unsettled_ >= kMaxUnsettled) {
+        take(*read);
+        return poll_later();
+    }
+    ++unsettled_;
+    pending_.reset();
+    if (read->before != first || read->after != first) return poll_later();
+    pending_ = *read;
+    timer_.start_at(std::max(seen + kInterval, loop_.now()), [this] { poll(); });
 }
 
 void DenylistFile::take(const Read& read) {
     loaded_ = read.before;
-    last_ = read.before;
+    pending_.reset();
     unsettled_ = 0;
     state_.hashes = read.parsed.list->size();
     state_.faults = read.parsed.faults;

@@ -18,8 +18,9 @@ namespace kollator::chunk {
 /// read and parsed by jobs.
 ///
 /// The file is looked at five times a second (path behind links, inode, size, time of change), and
-/// read once it looks the same twice, so that one which is just being written is not taken for a
-/// shorter list. A file that cannot be read leaves the last good list in force.
+/// in force once it looks the same as when it was read, kInterval later, so that one which is just
+/// being written is not taken for a shorter list. A file that cannot be read leaves the last good
+/// list in force.
 class DenylistFile {
  public:
     using OnChange = std::function<void(const DenylistPtr& list)>;
@@ -67,10 +68,9 @@ class DenylistFile {
     void poll_later();
     void poll();
     void on_look(const Result<Look>& now);
-    void on_read(const Result<Read>& read);
+    void on_read(const Result<Read>& read, const Look& first, TimePoint seen);
     void take(const Read& read);
     void note_error(const Error& error);
-    bool settled(const Look& now);
 
     // injected
     EventLoop& loop_;
@@ -81,9 +81,9 @@ class DenylistFile {
 
     // state
     State state_;
-    std::optional<Look> loaded_;  // empty: read it, however it looks
-    std::optional<Look> last_;
-    unsigned unsettled_ = 0;  // looks in a row that differed
+    std::optional<Look> loaded_;   // empty: read it, however it looks
+    std::optional<Read> pending_;  // read, and not yet known to have settled
+    unsigned unsettled_ = 0;       // readings in a row of a file that changed
     Timer timer_;
     const std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
