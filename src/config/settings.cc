@@ -200,7 +200,8 @@ void add_s3(std::vector<Setting>& all) {
                    kWorker, false, false, integer(&Config::s3_retry_percent, 0, 100)});
     all.push_back({"S3_BREAKER_FAILURES", "5", "0 to 1000 (0: never)",
                    "So many requests in a row that the store does not answer, or answers with a "
-                   "5xx, open the circuit: requests fail at once until one finds it back.",
+                   "5xx, over at least a second, open the circuit: requests fail at once until one "
+                   "finds it back.",
                    kWorker, false, false, integer(&Config::s3_breaker_failures, 0, 1000)});
     all.push_back({"S3_EGRESS_BUDGET_GB", "0", "gigabytes, 0 to 1000000 (0: none)",
                    "What may be received from the store in a calendar month (UTC); `/health` warns "

@@ -147,6 +147,7 @@ class StoreFaults : public ::testing::Test {
         options.backoff_base = milliseconds(5);
         options.backoff_cap = milliseconds(50);
         options.retry_floor = 2;
+        options.breaker_min_silence = milliseconds(250);
         options.breaker_min_wait = milliseconds(50);
         options.breaker_max_wait = milliseconds(200);
         return options;

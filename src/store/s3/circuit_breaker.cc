@@ -16,7 +16,8 @@ CircuitBreaker::Pass CircuitBreaker::pass(TimePoint now) {
     return Pass::kProbe;
 }
 
-bool CircuitBreaker::on_answer() {
+bool CircuitBreaker::on_answer(TimePoint now) {
+    answered_at_ = now;
     const bool closed = state_ != BreakerState::kClosed;
     state_ = BreakerState::kClosed;
     outages_ = 0;
@@ -39,6 +40,7 @@ bool CircuitBreaker::on_outage(TimePoint now, Pass pass) {
     }
     if (state_ != BreakerState::kClosed) return false;
     if (options_.failures == 0 || outages_ < options_.failures) return false;
+    if (answered_at_ && now - *answered_at_ < options_.min_silence) return false;
     open(now);
     return true;
 }

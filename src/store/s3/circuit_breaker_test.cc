@@ -16,12 +16,14 @@ class CircuitBreakerTest : public testing::Test {
     Pass pass() { return breaker_.pass(clock_.now()); }
 
     ManualClock clock_;
-    CircuitBreaker breaker_{{.failures = 3, .min_wait = seconds(1), .max_wait = seconds(4)}};
+    CircuitBreaker breaker_{
+        {.failures = 3, .min_silence = seconds(1), .min_wait = seconds(1), .max_wait = seconds(4)}};
 };
 
 TEST_F(CircuitBreakerTest, OpensOnOutagesInARowOnly) {
     fail(2);
-    EXPECT_FALSE(breaker_.on_answer());
+    EXPECT_FALSE(breaker_.on_answer(clock_.now()));
+    clock_.advance(seconds(1));
     fail(2);
     EXPECT_EQ(breaker_.state(), BreakerState::kClosed);
     EXPECT_EQ(pass(), Pass::kYes);
@@ -29,6 +31,16 @@ TEST_F(CircuitBreakerTest, OpensOnOutagesInARowOnly) {
     EXPECT_EQ(breaker_.state(), BreakerState::kOpen);
     EXPECT_EQ(pass(), Pass::kNo);
     EXPECT_EQ(breaker_.wait_left(clock_.now()), seconds(1));
+}
+
+TEST_F(CircuitBreakerTest, AServerThatStillAnswersIsAskedWhateverRowsComeByChance) {
+    breaker_.on_answer(clock_.now());
+    clock_.advance(std::chrono::milliseconds(999));
+    fail(100);
+    EXPECT_EQ(breaker_.state(), BreakerState::kClosed);
+    clock_.advance(std::chrono::milliseconds(1));
+    fail(1);
+    EXPECT_EQ(breaker_.state(), BreakerState::kOpen);
 }
 
 TEST_F(CircuitBreakerTest, LetsOneRequestThroughWhenItHasWaited) {
@@ -39,7 +51,7 @@ TEST_F(CircuitBreakerTest, LetsOneRequestThroughWhenItHasWaited) {
     EXPECT_EQ(breaker_.state(), BreakerState::kHalfOpen);
     EXPECT_EQ(pass(), Pass::kNo);
     EXPECT_TRUE(breaker_.refuses(clock_.now()));
-    EXPECT_TRUE(breaker_.on_answer());
+    EXPECT_TRUE(breaker_.on_answer(clock_.now()));
     EXPECT_EQ(pass(), Pass::kYes);
     EXPECT_EQ(breaker_.outages(), 0U);
 }
@@ -55,7 +67,8 @@ TEST_F(CircuitBreakerTest, WaitsTwiceAsLongAfterEachProbeThatFailsUpToItsBound) 
     }
     clock_.advance(seconds(4));
     EXPECT_EQ(pass(), Pass::kProbe);
-    breaker_.on_answer();
+    breaker_.on_answer(clock_.now());
+    clock_.advance(seconds(1));
     fail(3);
     EXPECT_EQ(breaker_.wait_left(clock_.now()), seconds(1));
 }
@@ -67,7 +80,7 @@ TEST_F(CircuitBreakerTest, WhatWasSentBeforeItOpenedNeitherProlongsNorEndsAProbe
     EXPECT_EQ(pass(), Pass::kProbe);
     fail(5);
     EXPECT_EQ(breaker_.state(), BreakerState::kHalfOpen);
-    EXPECT_TRUE(breaker_.on_answer());  // of a late one: the server is there
+    EXPECT_TRUE(breaker_.on_answer(clock_.now()));  // of a late one: the server is there
     EXPECT_FALSE(breaker_.on_outage(clock_.now(), Pass::kProbe));
     EXPECT_EQ(breaker_.state(), BreakerState::kClosed);
 }
@@ -83,7 +96,7 @@ TEST_F(CircuitBreakerTest, ACancelledProbeIsFollowedByAnother) {
 }
 
 TEST_F(CircuitBreakerTest, CanBeTurnedOff) {
-    CircuitBreaker off({.failures = 0, .min_wait = seconds(1), .max_wait = seconds(4)});
+    CircuitBreaker off({.failures = 0, .min_silence = {}});
     for (int i = 0; i < 100; ++i) EXPECT_FALSE(off.on_outage(clock_.now(), Pass::kYes));
     EXPECT_EQ(off.pass(clock_.now()), Pass::kYes);
 }

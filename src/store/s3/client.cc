@@ -44,6 +44,7 @@ HttpTransfersOptions transfers_options(const S3Options& options, const Endpoint&
 
 CircuitBreaker::Options breaker_options(const S3Options& options) {
     return {.failures = options.breaker_failures,
+            .min_silence = options.breaker_min_silence,
             .min_wait = options.breaker_min_wait,
             .max_wait = options.breaker_max_wait};
 }
@@ -294,7 +295,7 @@ void Client::on_response(Id id, HttpResponse response) {
 
 void Client::note_health(const Request& request, const Attempt& attempt, const Verdict& verdict) {
     if (!is_outage(attempt, verdict)) {
-        if (!breaker_.on_answer()) return;
+        if (!breaker_.on_answer(clock_.now())) return;
         kLog.info("endpoint={} circuit=closed", endpoint_.origin);
     } else if (breaker_.on_outage(clock_.now(), request.pass)) {
         kLog.error("endpoint={} circuit=open failures={} last=\"{}\"", endpoint_.origin,

@@ -57,10 +57,12 @@ struct S3Options {
     unsigned retry_percent = 10;
     unsigned retry_floor = 10;
 
-    /// So many requests in a row without an answer, or with a 5xx, open the circuit: requests then
-    /// fail at once, but for one that finds out after breaker_min_wait, and after twice the time up
-    /// to breaker_max_wait where that fails. 0: never.
+    /// So many requests in a row without an answer, or with a 5xx, and none with another answer for
+    /// breaker_min_silence, open the circuit: requests then fail at once, but for one that finds
+    /// out after breaker_min_wait, and after twice the time up to breaker_max_wait where that
+    /// fails. 0: never.
     unsigned breaker_failures = 5;
+    std::chrono::milliseconds breaker_min_silence{1'000};
     std::chrono::milliseconds breaker_min_wait{1'000};
     std::chrono::milliseconds breaker_max_wait{30'000};
 
