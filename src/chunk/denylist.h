@@ -52,7 +52,7 @@ inline constexpr std::size_t kMaxDenylistBytes = 256U << 20;
 /// One hash a line: 64 hex digits of either case. `#` begins a comment, at the line's beginning or
 /// behind the hash; blank lines, spaces and tabs around a hash, CRLF and a byte order mark are
 /// passed over. A line that is something else is told, and voids no other. Any thread; a million
-/// lines take about a tenth of a second.
+/// lines take some tenths of a second.
 ParsedDenylist parse_denylist(ByteSpan file);
 
 /// What a requester is told of a name that the denylist holds: kNotFound with these words, by which
