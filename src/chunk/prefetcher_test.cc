@@ -1,7 +1,6 @@
 #include "chunk/prefetcher.h"
 
 #include <algorithm>
-#include <barrier>
 #include <string>
 
 #include "tests/support/chunk_service_fixture.h"
@@ -84,15 +83,8 @@ class PrefetcherTest : public ServiceTest {
     void wait_held(std::size_t index) {
         ASSERT_TRUE(wait([&] { return on_their_way_not(index); }));
         turn();
-        // Both threads meet: what they had to do before is done, and what came of it is posted.
-        std::barrier meeting(kThreads);
-        int met = 0;
-        for (int n = 0; n < kThreads; ++n) {
-            jobs_.run(
-                loop_, [&] { meeting.arrive_and_wait(); }, [&] { ++met; });
-        }
-        ASSERT_TRUE(wait([&] { return met == kThreads; }));
-        for (int n = 0; n < 5; ++n) turn();
+        settle_jobs();  // verified
+        settle_jobs();  // and the cache asked
     }
     bool on_their_way_not(std::size_t index) {
         const auto places = on_their_way();

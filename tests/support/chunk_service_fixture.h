@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
 #include <memory>
 #include <optional>
 #include <string>
@@ -137,6 +138,18 @@ class ServiceTest : public testing::Test {
         };
         again();
         ASSERT_TRUE(wait([&] { return turns >= 10; }));
+    }
+    /// What the jobs had to do is done, and what came of it has been heard of. What that begins
+    /// anew is not waited for.
+    void settle_jobs() {
+        std::barrier meeting(kThreads);
+        int met = 0;
+        for (int n = 0; n < kThreads; ++n) {
+            jobs_.run(
+                loop_, [&] { meeting.arrive_and_wait(); }, [&] { ++met; });
+        }
+        ASSERT_TRUE(wait([&] { return met == kThreads; }));
+        turn();
     }
     SharedBuffer buffer_of(const Bytes& bytes) {
         auto buffer = std::make_shared<Buffer>(bytes.size());
