@@ -1,12 +1,11 @@
 #include "app/dht_service.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "crypto/system_random.h"
 #include "dht/shard_keys.h"
+#include "http/dht_health.h"
 #include "rtc/mux/host_addresses.h"
 
 namespace kollator::app {
@@ -267,30 +266,7 @@ http::DhtStats DhtService::stats() {
 }
 
 http::HealthCheck DhtService::health() {
-    const http::DhtStats now = stats();
-    const auto warn = [](std::string detail) {
-        return http::HealthCheck{"dht", http::CheckStatus::kWarn, std::move(detail)};
-    };
-    if (!now.listen_error.empty()) {
-        return warn("cannot listen: " + now.listen_error + "; free the port or set DHT_PORT");
-    }
-    if (now.lost) {
-        return warn(fmt::format("no node answered for {} s; bootstrapped anew {} times",
-                                now.silence_s, now.rejoins));
-    }
-    if (now.contacts == 0) return warn("no node of the DHT is known yet");
-    if (now.late > 0) {
-        return warn(
-            fmt::format("{} of {} keys were not announced within 25 minutes, the oldest "
-                        "not for {} s: raise DHT_ANNOUNCE_PACKETS_PER_SECOND",
-                        now.late, now.keys, now.oldest_s));
-    }
-    if (now.refused_keys > 0) {
-        return warn(
-            fmt::format("{} names are not announced: there are too many", now.refused_keys));
-    }
-    return {"dht", http::CheckStatus::kOk,
-            fmt::format("{} contacts, {} keys announced", now.contacts, now.keys)};
+    return http::dht_health(stats());
 }
 
 void DhtService::update_metrics() {

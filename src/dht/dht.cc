@@ -139,7 +139,7 @@ void Dht::on_listen_failed(const std::string& address, const std::string& why) {
 
 void Dht::on_table(const TableReport& report) {
     const auto known = std::find_if(tables_.begin(), tables_.end(), [&](const Table& table) {
-        return table.report.id == report.id;
+        return table.report.address == report.address && table.report.port == report.port;
     });
     if (known == tables_.end()) {
         tables_.push_back({report, {}, loop_.now()});

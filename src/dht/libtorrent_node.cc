@@ -341,6 +341,7 @@ class LibtorrentNode final : public Node {
         TableReport report;
         report.id = id_from<NodeId>(stats.nid);
         if (report.id == NodeId()) return;  // there is no node yet
+        report.address = stats.local_endpoint.address().to_string();
         report.port = stats.local_endpoint.port();
         report.v6 = stats.local_endpoint.address().is_v6();
         for (const lt::dht_routing_bucket& bucket : stats.routing_table) {

@@ -25,9 +25,10 @@ struct NodeOptions {
 
 /// One routing table: there is one for each address listened on.
 struct TableReport {
-    bool v6 = false;
-    NodeId id;
+    std::string address;  ///< numeric
     std::uint16_t port = 0;
+    bool v6 = false;
+    NodeId id;  ///< changes once, when the node has learnt its address from others (BEP 42)
     std::size_t nodes = 0;
     std::size_t replacements = 0;
 };
