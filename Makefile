@@ -30,10 +30,12 @@ build: packages-build ## the release build of the executable, build/release/src/
 	@[ -f $(RELEASE)/build.ninja ] || cmake --preset release -DKOLLATOR_TESTS=OFF
 	@cmake --build $(RELEASE) --target kollator --parallel $(JOBS)
 
+# Some deadlines are those of users. Where the machine does much else one may be missed: a test that
+# fails is run once more, and the log has both; `make check` has no second attempt.
 test: release-tests ## every test, on the release build
 	@tests/support/rgw/fetch.sh >/dev/null
 	@rm -f $(RELEASE)/junit.xml
-	@cd $(RELEASE) && $(CTEST) --output-junit junit.xml
+	@cd $(RELEASE) && $(CTEST) --repeat until-pass:2 --output-junit junit.xml
 
 check: packages-build packages-test node-modules ## lint, unit tests and fuzz corpora: minutes
 	@cmake --preset dev
