@@ -130,7 +130,8 @@ class DiskCache {
     /// Drops a chunk; readers keep what they have open.
     virtual void remove(const ChunkId& id) = 0;
 
-    /// Drops all that nobody reads; gives the number of chunks dropped.
+    /// Drops all that nobody reads, also what insert() is about to write; gives the number of
+    /// chunks dropped.
     virtual void clear(std::function<void(std::size_t dropped)> on_done) = 0;
 
     /// Up to `limit` chunks with a name greater than `after`, ascending.

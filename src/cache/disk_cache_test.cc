@@ -109,6 +109,22 @@ TEST_F(DiskCacheTest, KeepsBytesCountedThatAReaderHoldsOpen) {
     EXPECT_EQ(cache_->stats().size_bytes, file_bytes_of(1000));
 }
 
+TEST_F(DiskCacheTest, ClearsWhatIsBeingWrittenToo) {
+    open();
+    const TestChunk chunk = make_chunk(1000, 1);
+    bool inserted = false;
+    cache_->insert(chunk.id, chunk.bytes, [&](const Status& status) { inserted = status.ok(); });
+    std::optional<std::size_t> dropped;
+    cache_->clear([&](std::size_t count) { dropped = count; });
+    ASSERT_TRUE(loop_.run_until([&] { return inserted && dropped; }, kPatience));
+    EXPECT_EQ(dropped, 1U);
+    EXPECT_FALSE(cache_->size_of(chunk.id));
+    settle();
+    EXPECT_EQ(bytes_in(folder_.path() / "cache"), 0U);
+    ASSERT_TRUE(insert(chunk).ok());
+    EXPECT_TRUE(reads_whole(chunk));
+}
+
 TEST_F(DiskCacheTest, DestroyingAReaderCancelsItsCallback) {
     open();
     const TestChunk chunk = make_chunk(1000, 1);

@@ -1,6 +1,7 @@
 #include "cache/folder_cache.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -308,7 +309,11 @@ void FolderCache::clear(std::function<void(std::size_t dropped)> on_done) {
     auto items = index_.clear();
     if (load_) load_->cleared = true;
     forget_files(items);
-    const std::size_t dropped = items.size();
+    std::size_t dropped = items.size();
+    // What is being written by now was taken in before: it goes when it is there.
+    for (auto& [id, insert] : inserts_) {
+        if (!std::exchange(insert.unwanted, true)) ++dropped;
+    }
     kLog.info("event=cleared chunks={}", dropped);
     unlink(std::move(items), [on_done = std::move(on_done), dropped] {
         if (on_done) on_done(dropped);
