@@ -74,6 +74,24 @@ TEST_F(FellowFetch, TheFellowsBytesAreServedKeptAndCostNoGet) {
     EXPECT_EQ(service_->stats().fetches, 0U);
 }
 
+TEST_F(FellowFetch, WhatAFellowGaveIsToldAsThereForAWhileOnceTheOwnCacheHasLostIt) {
+    const Bytes bytes = random_bytes(300'000, 1);
+    const ChunkId id = name_of(bytes);
+    auto taker = take(id, bytes);
+    fellows_.give(0, bytes);
+    ASSERT_TRUE(wait([&] { return taker->ended(); }));
+    ASSERT_TRUE(wait_cached(id));
+    EXPECT_EQ(service_->stat_known({id})[0].residency, Residency::kCachedHere);
+    taker.reset();
+    cache_->remove(id);
+    const ChunkStat there = service_->stat_known({id})[0];
+    EXPECT_EQ(there.residency, Residency::kFellow);
+    EXPECT_EQ(there.size_bytes, bytes.size());
+    EXPECT_EQ(store_.stats_begun, 0U);
+    clock_.advance(ChunkServiceOptions().at_fellow_ttl);
+    EXPECT_EQ(service_->stat_known({id})[0].residency, Residency::kUnknown);
+}
+
 TEST_F(FellowFetch, ManyReadersAskOnce) {
     const Bytes bytes = random_bytes(300'000, 1);
     const ChunkId id = name_of(bytes);

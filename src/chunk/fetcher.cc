@@ -31,14 +31,16 @@ void dispose(EventLoop& loop, store::TransferHandle transfer) {
 }
 
 Fetcher::Fetcher(EventLoop& loop, JobPool& jobs, const Clock& clock, store::ObjectStore& store,
-                 ByteBudget& budget, KnownStored& stored, KnownMissing& missing,
-                 const HiddenNames& hidden, Tally& tally, const ChunkServiceOptions& options)
+                 ByteBudget& budget, KnownStored& stored, KnownStored& at_fellows,
+                 KnownMissing& missing, const HiddenNames& hidden, Tally& tally,
+                 const ChunkServiceOptions& options)
     : loop_(loop),
       jobs_(jobs),
       clock_(clock),
       store_(store),
       budget_(budget),
       stored_(stored),
+      at_fellows_(at_fellows),
       missing_(missing),
       hidden_(hidden),
       tally_(tally),
@@ -370,7 +372,9 @@ void Fetcher::on_verified(const FetchPtr& fetch) {
     fetch->earlier.clear();
     fetch->state = FetchState::kVerified;
     // What a fellow has may still wait in its journal.
-    if (!fetch->from_fellow && !store_.pending_size(fetch->key)) {
+    if (fetch->from_fellow) {
+        at_fellows_.note(fetch->key, fetch->total);
+    } else if (!store_.pending_size(fetch->key)) {
         stored_.note(fetch->key, fetch->total);
     }
     missing_.forget(fetch->key);

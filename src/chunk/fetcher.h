@@ -111,7 +111,7 @@ class Fetcher {
  public:
     /// All references outlive the fetcher; `budget` outlives every buffer too.
     Fetcher(EventLoop& loop, JobPool& jobs, const Clock& clock, store::ObjectStore& store,
-            ByteBudget& budget, KnownStored& stored, KnownMissing& missing,
+            ByteBudget& budget, KnownStored& stored, KnownStored& at_fellows, KnownMissing& missing,
             const HiddenNames& hidden, Tally& tally, const ChunkServiceOptions& options);
     ~Fetcher();
 
@@ -192,6 +192,7 @@ class Fetcher {
     store::ObjectStore& store_;
     ByteBudget& budget_;
     KnownStored& stored_;
+    KnownStored& at_fellows_;
     KnownMissing& missing_;
     const HiddenNames& hidden_;
     Tally& tally_;

@@ -20,7 +20,8 @@ struct ObjectKeyHash {
 };
 
 /// Objects seen in the object store, with their sizes: the most recently used ones. What was seen
-/// may be gone: another worker, a person or a rule of the bucket may have deleted it. Loop thread.
+/// may be gone: another worker, a person or a rule of the bucket may have deleted it. Used for what
+/// fellow workers have, too. Loop thread.
 class KnownStored {
  public:
     /// `clock` outlives it.

@@ -41,6 +41,10 @@ struct ChunkServiceOptions {
     /// And for so long a store of the same bytes is acknowledged without asking: a promise, and
     /// whoever shares the bucket may have deleted the object.
     Duration stored_promise_ttl = std::chrono::minutes(1);
+    /// What a fellow worker has given out is in its cache, and was read there just now: for so long
+    /// that is told to who asks where it is, where this worker does not have it any more.
+    std::size_t max_known_at_fellows = 20'000;
+    Duration at_fellow_ttl = std::chrono::minutes(1);
     /// Names that the object store does not have are not asked for again so soon.
     std::size_t max_known_missing = 10'000;
     Duration missing_ttl = std::chrono::seconds(2);

@@ -19,13 +19,15 @@ ChunkStat stored_stat(std::uint64_t size_bytes) {
 }  // namespace
 
 StatLookup::StatLookup(EventLoop& loop, const Clock& clock, cache::DiskCache& disk_cache,
-                       store::ObjectStore& store, KnownStored& stored, KnownMissing& missing,
-                       const HiddenNames& hidden, const ChunkServiceOptions& options)
+                       store::ObjectStore& store, KnownStored& stored, KnownStored& at_fellows,
+                       KnownMissing& missing, const HiddenNames& hidden,
+                       const ChunkServiceOptions& options)
     : loop_(loop),
       clock_(clock),
       cache_(disk_cache),
       store_(store),
       stored_(stored),
+      at_fellows_(at_fellows),
       missing_(missing),
       hidden_(hidden),
       options_(options) {}
@@ -36,6 +38,9 @@ std::optional<ChunkStat> StatLookup::known_here(const ChunkId& id) {
     if (const auto size = cache_.size_of(id)) return ChunkStat{*size, Residency::kCachedHere};
     if (const auto size = store_.pending_size(key)) {
         return ChunkStat{static_cast<std::uint32_t>(*size), Residency::kCachedHere};
+    }
+    if (const auto size = at_fellows_.find(key, options_.at_fellow_ttl)) {
+        return ChunkStat{static_cast<std::uint32_t>(*size), Residency::kFellow};
     }
     if (const auto size = stored_.find(key, options_.stored_ttl)) return stored_stat(*size);
     if (missing_.contains(key, clock_.now())) return ChunkStat{0, Residency::kNotStored};

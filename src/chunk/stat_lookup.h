@@ -21,8 +21,9 @@ class StatLookup {
  public:
     /// All references outlive it.
     StatLookup(EventLoop& loop, const Clock& clock, cache::DiskCache& disk_cache,
-               store::ObjectStore& store, KnownStored& stored, KnownMissing& missing,
-               const HiddenNames& hidden, const ChunkServiceOptions& options);
+               store::ObjectStore& store, KnownStored& stored, KnownStored& at_fellows,
+               KnownMissing& missing, const HiddenNames& hidden,
+               const ChunkServiceOptions& options);
 
     void stat(std::vector<ChunkId> ids, ChunkService::OnStat on_done);
     std::vector<ChunkStat> known(const std::vector<ChunkId>& ids);
@@ -51,6 +52,7 @@ class StatLookup {
     cache::DiskCache& cache_;
     store::ObjectStore& store_;
     KnownStored& stored_;
+    KnownStored& at_fellows_;
     KnownMissing& missing_;
     const HiddenNames& hidden_;
     const ChunkServiceOptions& options_;

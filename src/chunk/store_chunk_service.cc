@@ -50,6 +50,7 @@ StoreChunkService::StoreChunkService(EventLoop& loop, JobPool& jobs, const Clock
       upload_budget_(lasting_budget(options.upload_budget_bytes)),
       tally_(metrics),
       stored_(clock, options.max_known_stored),
+      at_fellows_(clock, options.max_known_at_fellows),
       missing_(options.max_known_missing, options.missing_ttl),
       chunks_(std::make_shared<ChunkBlobs>(disk_cache, options.max_chunk_bytes)),
       metadata_(std::make_shared<MetadataBlobs>(
@@ -57,15 +58,16 @@ StoreChunkService::StoreChunkService(EventLoop& loop, JobPool& jobs, const Clock
           [this](const MetadataId& id) { chunk_lists_.learn(id); })),
       deletions_(std::make_unique<Deletions>(loop, jobs, clock, posix_file_system(), store, hidden_,
                                              DeletionOptions())),
-      fetcher_(loop, jobs, clock, store, fetch_budget_, stored_, missing_, hidden_, tally_,
-               options_),
+      fetcher_(loop, jobs, clock, store, fetch_budget_, stored_, at_fellows_, missing_, hidden_,
+               tally_, options_),
       prefetcher_(loop, clock, fetcher_, store, disk_cache, chunks_, tally_, options_),
       repairs_(loop, fetcher_, chunks_, tally_),
       uploader_(loop, jobs, store, fetcher_, stored_, missing_, hidden_, tally_, options_,
                 [this](const store::ObjectKey& key, Deletions::OnFree go_on) {
                     deletions_->before_store(key, std::move(go_on));
                 }),
-      stat_lookup_(loop, clock, disk_cache, store, stored_, missing_, hidden_, options_),
+      stat_lookup_(loop, clock, disk_cache, store, stored_, at_fellows_, missing_, hidden_,
+                   options_),
       store_lists_(loop, store, stored_, hidden_, options_),
       summaries_(loop, jobs, metadata_cache),
       chunk_lists_(loop, jobs, metadata_cache,
@@ -238,6 +240,7 @@ void StoreChunkService::remove(const store::ObjectKey& key, Deletions::OnRemoved
 void StoreChunkService::begin_removal(const store::ObjectKey& key, Deletions::OnRemoved on_done) {
     deletions_->remove(key, std::move(on_done));  // hides it
     stored_.forget(key);
+    at_fellows_.forget(key);
     fetcher_.end_hidden();
     if (key.kind == store::ObjectKind::kChunk) {
         chunks_->drop(key);

@@ -108,6 +108,7 @@ class StoreChunkService final : public ChunkService {
     ByteBudget& upload_budget_;
     Tally tally_;
     KnownStored stored_;
+    KnownStored at_fellows_;
     KnownMissing missing_;
     HiddenNames hidden_;
     const std::shared_ptr<ChunkBlobs> chunks_;
