@@ -297,6 +297,10 @@ Session::Request& Session::insert(const RequestKey& key, MessageType type) {
 void Session::erase(const RequestKey& key) {
     const auto found = requests_.find(key);
     if (found == requests_.end()) return;
+    const auto took =
+        std::chrono::duration_cast<std::chrono::milliseconds>(context_.now() - found->second.began);
+    kLog.debug("event=request-ended session={} request={} type={} ms={}", number_,
+               protocol::to_number(key.id), protocol::to_string(found->second.type), took.count());
     outgoing_.remove(key);
     answer_bytes_ -= found->second.answer_bytes;
     upload_bytes_ -= found->second.upload_bytes;
