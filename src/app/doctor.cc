@@ -35,9 +35,9 @@ std::string padded(std::string text, std::size_t width) {
 
 }  // namespace
 
-std::vector<Finding> examine(const config::Config& config) {
+std::vector<Finding> examine(const config::Config& config, StoreWriting writing) {
     std::vector<Finding> findings;
-    examine_store(config, findings);
+    examine_store(config, writing, findings);
     examine_disk(config, findings);
     examine_network(config, findings);
     examine_dht(config, findings);
@@ -47,7 +47,8 @@ std::vector<Finding> examine(const config::Config& config) {
 int doctor(const config::Config& config, const config::DoctorOptions& options,
            const std::function<void(const std::string& line)>& print) {
     bool faulty = false;
-    for (const Finding& finding : examine(config)) {
+    const auto writing = options.read_only ? StoreWriting::kLeftOut : StoreWriting::kTried;
+    for (const Finding& finding : examine(config, writing)) {
         faulty = faulty || finding.verdict == Verdict::kFault;
         if (options.json) {
             print(json_line(finding));

@@ -19,9 +19,12 @@ struct Finding {
     std::string advice;   ///< what to do about it; empty where nothing
 };
 
+/// Whether an object is written to the object store, and deleted again.
+enum class StoreWriting { kTried, kLeftOut };
+
 /// Tries what the settings of a worker say: `kollator doctor`. Blocks for as long as the slowest of
 /// the servers is silent, about half a minute at most.
-std::vector<Finding> examine(const config::Config& config);
+std::vector<Finding> examine(const config::Config& config, StoreWriting writing);
 
 /// Runs examine() and prints. Gives the exit code: kExitFailure where there is a fault.
 int doctor(const config::Config& config, const config::DoctorOptions& options,

@@ -2,12 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <functional>
+#include <optional>
 
 #include "app/doctor_checks.h"
 #include "app/stores.h"
 #include "base/file_system.h"
+#include "crypto/hash.h"
 #include "crypto/system_random.h"
 #include "loop/system_clock.h"
 #include "store/s3/s3_store.h"
@@ -44,6 +48,89 @@ std::string advice_for(const Error& error) {
         default:
             return "look at the settings that begin with S3_";
     }
+}
+
+/// A loop that runs until one request of the store is answered.
+class StoreExam {
+ public:
+    StoreExam(EventLoop& loop, store::ObjectStore& store) : loop_(loop), store_(store) {}
+
+    Status probe() {
+        return ask([&](auto done) { return store_.probe(std::move(done)); });
+    }
+    /// A chunk of a few random bytes: stored, read back and deleted.
+    Status write();
+    Status read_back();
+    Status remove() {
+        return ask([&](auto done) { return store_.remove(key_, std::move(done)); });
+    }
+    std::string object() const { return key_.path(); }
+
+ private:
+    static constexpr std::size_t kProbeBytes = 64;
+
+    Status ask(const std::function<store::TransferHandle(store::ObjectStore::OnDone)>& begin) {
+        std::optional<Status> answer;
+        const auto request = begin([&](Status status) { answer = std::move(status); });
+        loop_.run_until([&] { return answer.has_value(); }, kStoreTimeout);
+        return answer.value_or(Status(make_error(ErrorCode::kTimeout, "no answer")));
+    }
+
+    EventLoop& loop_;
+    store::ObjectStore& store_;
+    SharedBuffer bytes_;
+    store::ObjectKey key_{ChunkId()};
+};
+
+Status StoreExam::write() {
+    auto bytes = std::make_shared<Buffer>(kProbeBytes);
+    crypto::system_random().fill(bytes->span());
+    bytes_ = bytes;
+    const auto digest = crypto::sha256(bytes_->span());
+    key_ = store::ObjectKey(ChunkId(digest));
+    return ask([&](auto done) {
+        return store_.put(key_, bytes_, digest, [done](const Result<store::PutOutcome>& outcome) {
+            done(outcome ? Status() : Status(outcome.error()));
+        });
+    });
+}
+
+Status StoreExam::read_back() {
+    return ask([&](auto done) {
+        return store_.get(key_, {}, nullptr, [this, done](const Result<SharedBuffer>& got) {
+            if (!got) return done(got.error());
+            const bool same = std::ranges::equal((*got)->span(), bytes_->span());
+            done(same ? Status() : make_error(ErrorCode::kCorrupt, "other bytes came back"));
+        });
+    });
+}
+
+/// Empty where all is well.
+std::optional<Finding> examine_writing(StoreExam& exam, const std::string& name) {
+    if (const Status written = exam.write(); !written) {
+        const bool refused = written.error().code == ErrorCode::kInvalid;
+        return Finding{Verdict::kFault, "store",
+                       name + ": can be read, but not written to: " + written.error().detail,
+                       refused ? "let these credentials put objects into the bucket "
+                                 "(s3:PutObject), or name others in S3_ACCESS_KEY and "
+                                 "S3_SECRET_KEY"
+                               : advice_for(written.error())};
+    }
+    const Status read = exam.read_back();
+    const Status removed = exam.remove();
+    if (!read) {
+        return Finding{Verdict::kFault, "store",
+                       name + ": what was written cannot be read: " + read.error().detail,
+                       "let these credentials get objects (s3:GetObject)"};
+    }
+    if (!removed) {
+        return Finding{Verdict::kWarning, "store",
+                       fmt::format("{}: {} was written and cannot be deleted: {}", name,
+                                   exam.object(), removed.error().detail),
+                       "let these credentials delete objects (s3:DeleteObject), where `kollator "
+                       "rm` and expiry are to work"};
+    }
+    return std::nullopt;
 }
 
 /// Where `path`, or what of it exists, lies.
@@ -114,7 +201,8 @@ void examine_folder(const char* subject, const fs::path& wanted, std::uint64_t n
 
 }  // namespace
 
-void examine_store(const config::Config& config, std::vector<Finding>& findings) {
+void examine_store(const config::Config& config, StoreWriting writing,
+                   std::vector<Finding>& findings) {
     if (!config.uses_s3()) {
         findings.push_back({Verdict::kGood, "store",
                             "a folder under DATA_DIR (no S3_ENDPOINT is set): see \"disk\"", ""});
@@ -131,20 +219,26 @@ void examine_store(const config::Config& config, std::vector<Finding>& findings)
             {Verdict::kFault, "store", store.error().detail, advice_for(store.error())});
         return;
     }
-    std::optional<Status> answer;
+    StoreExam exam(loop, **store);
     const auto began = loop.now();
-    const auto request = (*store)->probe([&](const Status& status) { answer = status; });
-    loop.run_until([&] { return answer.has_value(); }, kStoreTimeout);
-    if (!answer) answer = make_error(ErrorCode::kTimeout, "no answer");
+    const Status answer = exam.probe();
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(loop.now() - began);
     const std::string name = (*store)->describe();
-    if (answer->ok()) {
-        findings.push_back(
-            {Verdict::kGood, "store", fmt::format("{}: usable, {} ms", name, took.count()), ""});
-    } else {
-        findings.push_back({Verdict::kFault, "store", name + ": " + answer->error().detail,
-                            advice_for(answer->error())});
+    if (!answer) {
+        return findings.push_back({Verdict::kFault, "store", name + ": " + answer.error().detail,
+                                   advice_for(answer.error())});
     }
+    if (writing == StoreWriting::kTried) {
+        if (auto finding = examine_writing(exam, name)) {
+            return findings.push_back(*std::move(finding));
+        }
+    }
+    const bool tried = writing == StoreWriting::kTried;
+    findings.push_back({Verdict::kGood, "store",
+                        fmt::format("{}: answers in {} ms; {}", name, took.count(),
+                                    tried ? "a small object was written, read and deleted again"
+                                          : "writing was not tried"),
+                        ""});
 }
 
 void examine_disk(const config::Config& config, std::vector<Finding>& findings) {

@@ -211,6 +211,9 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments,
         } else if (description.command == Command::kDoctor) {
             sub->footer(kDoctorFooter);
             sub->add_flag("--json", line.doctor.json, "A JSON document a line.");
+            sub->add_flag("--read-only", line.doctor.read_only,
+                          "Write nothing to the object store. Without it a small object is "
+                          "written there, read and deleted again.");
         }
     }
 

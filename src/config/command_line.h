@@ -72,6 +72,7 @@ struct StatOptions {
 
 struct DoctorOptions {
     bool json = false;
+    bool read_only = false;
 };
 
 struct CommandLine {

@@ -76,11 +76,13 @@ TEST(CommandLine, TransfersRefuseWhatDoesNotFit) {
 }
 
 TEST(CommandLine, TheDoctorTakesAWorkersSettings) {
-    const CommandLine line = parse_command_line({"doctor", "--port", "9000", "--json"}, "1");
+    const CommandLine line =
+        parse_command_line({"doctor", "--port", "9000", "--json", "--read-only"}, "1");
     EXPECT_FALSE(line.exits) << line.text;
     EXPECT_EQ(line.command, Command::kDoctor);
     EXPECT_EQ(line.flags, (Variables{{"PORT", "9000"}}));
     EXPECT_TRUE(line.doctor.json);
+    EXPECT_TRUE(line.doctor.read_only);
 }
 
 TEST(CommandLine, ListTakesAWorkerAndWhatToShow) {

@@ -10,6 +10,7 @@ import { after, before, test } from "node:test";
 import { Coturn, password, user } from "../interop/coturn.mjs";
 import { kollator } from "../support/cli.mjs";
 import { startRgw } from "../support/rgw.mjs";
+import { s3 } from "../support/sigv4.mjs";
 import { startWorker } from "../support/worker.mjs";
 
 let folder;
@@ -78,6 +79,42 @@ test("credentials that the store refuses, and no secret is printed", async () =>
 
 test("a bucket that is not there", async () => {
     await assertFault({ S3_BUCKET: "no-such-bucket" }, "store", /./, /S3_BUCKET/);
+});
+
+test("writes to the store and leaves nothing there, unless it is told not to", async () => {
+    const objects = async () => (await (await s3(rgw, { query: { "list-type": "2" } })).text())
+        .match(/<Key>/g)?.length ?? 0;
+    const { of } = await examine();
+    assert.match(of("store")[0].detail, /written, read and deleted again/);
+    assert.equal(await objects(), 0);
+    const careful = await kollator(["doctor", "--json", "--read-only"], wellSettings());
+    assert.equal(careful.code, 0);
+    assert.match(careful.json().find(({ subject }) => subject === "store").detail, /not tried/);
+});
+
+test("a bucket that can be read and not written to, or not deleted from", async () => {
+    const deny = async (action) => {
+        const statement = {
+            Effect: "Deny", Principal: "*", Action: action, Resource: `arn:aws:s3:::${rgw.bucket}/*`,
+        };
+        const body = JSON.stringify({ Version: "2012-10-17", Statement: [statement] });
+        const set = await s3(rgw, { method: "PUT", query: { policy: "" }, body });
+        assert.ok(set.ok, await set.text());
+    };
+    try {
+        await deny("s3:PutObject");
+        const fault = await assertFault({}, "store", /can be read, but not written to/, /s3:PutObject/);
+        assert.ok(!JSON.stringify(fault).includes(rgw.secretKey));
+        const careful = await kollator(["doctor", "--read-only"], wellSettings());
+        assert.equal(careful.code, 0, careful.stdout.toString());
+        await deny("s3:DeleteObject");
+        const { code, of } = await examine();
+        assert.equal(code, 0);
+        assert.equal(of("store")[0].verdict, "warning");
+        assert.match(of("store")[0].advice, /s3:DeleteObject/);
+    } finally {
+        await s3(rgw, { method: "DELETE", query: { policy: "" } });
+    }
 });
 
 test("a folder that cannot be written to", async () => {
