@@ -48,13 +48,20 @@ void ChunkRequest::wait_until(TimePoint when) {
     timer_.start_at(when, [this] { on_timer(); });
 }
 
-void ChunkRequest::on_timer() {
+/// Until when, where it is worth it.
+std::optional<TimePoint> ChunkRequest::waits_on(TimePoint now) const {
     const auto wait = std::chrono::duration_cast<TimePoint::duration>(params_.wait);
-    const TimePoint now = loop_.now();
     const TimePoint heard = params_.heard ? params_.heard() : own_bytes_at_;
-    if (now < heard + wait && now < own_bytes_at_ + kMaxWaits * wait) {
-        return wait_until(heard + wait);
-    }
+    if (now < heard + wait && now < own_bytes_at_ + kMaxWaits * wait) return heard + wait;
+    const TimePoint alive = requests_->heard();
+    const TimePoint longest = own_bytes_at_ + kMaxAliveWaits * wait;
+    if (now < alive + wait && now < longest) return std::min(alive + wait, longest);
+    return std::nullopt;
+}
+
+void ChunkRequest::on_timer() {
+    const TimePoint now = loop_.now();
+    if (const auto until = waits_on(now)) return wait_until(*until);
     requests_->cancel(request_);
     const auto silent_ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(now - own_bytes_at_).count();

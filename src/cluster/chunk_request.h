@@ -25,6 +25,9 @@ class ChunkRequest final : public ChunkSource::Request {
         std::function<TimePoint()> heard{};
     };
     static constexpr int kMaxWaits = 5;
+    /// One who answers other things, but sends no chunks, waits for the object store itself: that
+    /// is not quicker for who asks it too.
+    static constexpr int kMaxAliveWaits = 2;
     /// Who keeps the list of requests. Told once of each: by its end, before the asker; or, without
     /// a result, when the asker let go of it.
     using OnEnd = std::function<void(ChunkRequest&, const Result<SharedBuffer>* result)>;
@@ -44,6 +47,7 @@ class ChunkRequest final : public ChunkSource::Request {
     void on_answer(const Result<void>& answer);
     void await_more();
     void wait_until(TimePoint when);
+    std::optional<TimePoint> waits_on(TimePoint now) const;
     void on_timer();
     void end(Result<SharedBuffer> result);
 

@@ -24,6 +24,7 @@ class MemoryWire final : public peer::Wire {
     }
     std::size_t max_message_bytes() const override { return 262'144; }
     std::size_t buffered_bytes() const override { return 0; }
+    std::uint64_t signs_of_life() const override { return 0; }
 
     std::vector<Bytes> sent;
 };
@@ -94,6 +95,22 @@ TEST_F(ChunkRequestTest, WhoIsSilentIsNotWaitedFor) {
     EXPECT_EQ(sent(1).type, MessageType::kCancel);
     EXPECT_EQ(sent(1).request_id, sent(0).request_id);
     EXPECT_THAT(ended, ::testing::HasSubstr("nothing came for"));
+}
+
+TEST_F(ChunkRequestTest, WhoAnswersOtherThingsIsWaitedForTwiceAsLong) {
+    constexpr milliseconds kWait(200);
+    const TimePoint began = loop.now();
+    ask(kWait);
+    Timer timer(loop);
+    std::function<void()> speak = [&] {
+        const auto pong = protocol::encode_message(
+            {MessageType::kHello, Flag::kResponse, protocol::RequestId(77)});
+        requests.on_message(pong, true);
+        timer.start_after(milliseconds(20), speak);
+    };
+    speak();
+    EXPECT_EQ(error_code(), ErrorCode::kTimeout);
+    EXPECT_GE(loop.now() - began, 2 * kWait);
 }
 
 TEST_F(ChunkRequestTest, WhoStopsInTheMiddleIsNotWaitedFor) {

@@ -17,8 +17,7 @@ constexpr Duration kBackOffLimit = std::chrono::seconds(30);
 /// Who has nothing to tell us by a further attempt: ourselves, or one who is linked already.
 constexpr Duration kUnwantedDelay = std::chrono::minutes(2);
 constexpr Duration kAuthDeadline = std::chrono::seconds(10);
-constexpr Duration kPingInterval = std::chrono::seconds(2);
-constexpr Duration kPingDeadline = std::chrono::seconds(4);
+constexpr Duration kPingInterval = std::chrono::seconds(1);
 /// Of a chunk, however steadily it comes: 5 MiB in 20 s are 260 KB/s.
 constexpr Duration kChunkDeadline = std::chrono::seconds(20);
 
@@ -161,10 +160,12 @@ void FellowLink::schedule_ping() {
     timer_.start_after(kPingInterval, [this] { ping(); });
 }
 
+/// Without a deadline: as long as it is owed an answer the connection watches for signs of life
+/// (peer::LivenessLimits), and one who is busy sending chunks is none that is lost.
 void FellowLink::ping() {
     Bytes body;
     protocol::encode(context_.hello, body);
-    connection_->requests().ask(protocol::MessageType::kHello, body, {.deadline = kPingDeadline},
+    connection_->requests().ask(protocol::MessageType::kHello, body, {},
                                 [this, alive = std::weak_ptr(alive_)](const Result<Bytes>& answer) {
                                     if (alive.expired() || !up()) return;
                                     if (!answer)

@@ -8,10 +8,13 @@
 namespace kollator::peer {
 namespace {
 
+constexpr const char* kChannelClosed = "the worker closed the channel";
+constexpr const char* kSilent = "the worker gives no sign of life";
+
 class ChannelWire final : public Wire {
  public:
-    explicit ChannelWire(rtc::DataChannel& channel)
-        : channel_(&channel), max_message_bytes_(channel.max_message_bytes()) {}
+    ChannelWire(rtc::DataChannel& channel, const Connection::Impl& impl)
+        : channel_(&channel), max_message_bytes_(channel.max_message_bytes()), impl_(impl) {}
 
     /// The channel is going.
     void lose() { channel_ = nullptr; }
@@ -24,10 +27,14 @@ class ChannelWire final : public Wire {
     std::size_t buffered_bytes() const override {
         return channel_ != nullptr ? channel_->buffered_bytes() : 0;
     }
+    std::uint64_t signs_of_life() const override {
+        return impl_.endpoint.received_bytes(impl_.peer);
+    }
 
  private:
     rtc::DataChannel* channel_;
     const std::size_t max_message_bytes_;
+    const Connection::Impl& impl_;  // which owns this
 };
 
 class ChannelObserver final : public rtc::DataChannelObserver {
@@ -47,13 +54,12 @@ class ChannelObserver final : public rtc::DataChannelObserver {
     void on_close() override {
         const auto impl = impl_;
         wire_.lose();
-        if (!impl->dropped) impl->requests->on_closed("the worker closed the channel");
+        const std::string reason = impl->given_up.empty() ? kChannelClosed : impl->given_up;
+        if (!impl->dropped) impl->requests->on_closed(reason);
         if (impl->dropped) return;
         // A connection without its channel is of no use.
         impl->endpoint.close(impl->peer, "the channel is closed");
-        if (const auto tell = std::exchange(impl->on_lost, nullptr)) {
-            tell("the worker closed the channel");
-        }
+        if (const auto tell = std::exchange(impl->on_lost, nullptr)) tell(reason);
     }
 
  private:
@@ -72,10 +78,14 @@ class ConnectionObserver final : public rtc::PeerObserver {
     std::unique_ptr<rtc::DataChannelObserver> on_channel(rtc::DataChannel& channel) override {
         const auto impl = impl_;
         if (impl->dropped || impl->requests || channel.label() != kChannelLabel) return nullptr;
-        auto wire = std::make_unique<ChannelWire>(channel);
+        auto wire = std::make_unique<ChannelWire>(channel, *impl);
         auto observer = std::make_unique<ChannelObserver>(impl, *wire);
         impl->wire = std::move(wire);
         impl->requests = std::make_unique<Requests>(impl->loop, *impl->wire, impl->limits);
+        impl->requests->set_on_silent([&owner = *impl] {
+            owner.given_up = kSilent;
+            owner.endpoint.close(owner.peer, owner.given_up);
+        });
         if (impl->on_open) impl->on_open();
         return observer;
     }

@@ -25,7 +25,8 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
     const RequestLimits limits;
     rtc::PeerId peer = 0;
     bool dropped = false;
-    bool gone = false;  ///< the endpoint has ended it
+    bool gone = false;     ///< the endpoint has ended it
+    std::string given_up;  ///< why, where we ended it ourselves: no sign of life
 
     // Of the attempt, until it has ended.
     std::function<void()> on_open;  ///< the channel is there: requests is set

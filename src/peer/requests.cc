@@ -28,7 +28,14 @@ constexpr std::size_t kMaxRefusalBytes = 64 * 1024;
 }  // namespace
 
 Requests::Requests(EventLoop& loop, Wire& wire, RequestLimits limits)
-    : loop_(loop), wire_(wire), limits_(limits), heard_(loop.now()), timer_(loop) {}
+    : loop_(loop),
+      wire_(wire),
+      limits_(limits),
+      heard_(loop.now()),
+      timer_(loop),
+      hello_(encoded(protocol::Hello{})),
+      liveness_(limits.liveness),
+      look_timer_(loop) {}
 
 Requests::~Requests() = default;
 
@@ -52,7 +59,8 @@ RequestId Requests::hello(const protocol::Hello& hello, Done<protocol::Hello> do
         if (theirs && accepts(*theirs)) deflater_ = std::make_unique<protocol::Deflater>();
         done(std::move(theirs));
     };
-    return call<protocol::Hello>(MessageType::kHello, encoded(hello), {}, protocol::decode_hello,
+    hello_ = encoded(hello);
+    return call<protocol::Hello>(MessageType::kHello, hello_, {}, protocol::decode_hello,
                                  std::move(agree));
 }
 
@@ -147,7 +155,10 @@ RequestId Requests::begin(Pending pending, const CallOptions& options, Bytes bod
         return id;
     }
     const TimePoint now = loop_.now();
-    if (pending_.empty()) buffered_bytes_ = wire_.buffered_bytes();
+    if (pending_.empty()) {
+        buffered_bytes_ = wire_.buffered_bytes();
+        watch();
+    }
     pending.began = now;
     pending.on_progress = options.on_progress;
     if (options.deadline > Duration::zero()) {
@@ -193,6 +204,7 @@ void Requests::on_closed(const std::string& reason) {
     if (closed_) return;
     closed_ = reason;
     timer_.cancel();
+    look_timer_.cancel();
     queue_.clear();
     uploads_.clear();
     const auto alive = std::weak_ptr(alive_);
@@ -204,6 +216,7 @@ void Requests::on_closed(const std::string& reason) {
 
 void Requests::forget_all() {
     timer_.cancel();
+    look_timer_.cancel();
     closed_ = "closed here";
     alive_.reset();
     // What is destroyed with them may ask for something: it finds the connection closed.
@@ -225,11 +238,13 @@ std::uint64_t Requests::unsent_blob_bytes() const {
 
 void Requests::on_message(ByteSpan bytes, bool binary) {
     if (closed_) return;
-    heard_ = loop_.now();
     if (!binary) return;
     const auto message = protocol::decode_message(bytes);
     if (!message) return;  // whose answer it was cannot be known: that one ends by its timeout
     const Header& header = message->header;
+    // A request that is never answered ends, however well the worker is.
+    if (header.request_id == probe_id_) return;
+    heard_ = loop_.now();
     if (!header.flags.has(Flag::kResponse)) return refuse(header);
     const auto found = pending_.find(header.request_id);
     if (found == pending_.end()) return;  // the rest of what was cancelled or given up
@@ -432,6 +447,26 @@ void Requests::on_timer() {
         if (alive.expired()) return;
     }
     arm_timer();
+}
+
+void Requests::watch() {
+    if (limits_.liveness.tick <= Duration::zero()) return;
+    liveness_.begin(loop_.now(), wire_.signs_of_life());
+    look_timer_.start_after(limits_.liveness.tick, [this] { look(); });
+}
+
+void Requests::look() {
+    if (closed_ || pending_.empty()) return;
+    look_timer_.start_after(limits_.liveness.tick, [this] { look(); });
+    const Liveness::Step step = liveness_.look(loop_.now(), wire_.signs_of_life());
+    if (step == Liveness::Step::kProbe) {
+        // As a request that nobody waits for: what counts is that something comes.
+        probe_id_ = next_id();
+        queue({MessageType::kHello, {}, *probe_id_}, hello_);
+        pump_soon();
+    }
+    const auto tell = step == Liveness::Step::kLost ? on_silent_ : nullptr;
+    if (tell) tell();
 }
 
 }  // namespace kollator::peer

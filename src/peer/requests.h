@@ -18,6 +18,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "loop/event_loop.h"
+#include "peer/liveness.h"
 #include "peer/wire.h"
 #include "protocol/blobs.h"
 #include "protocol/catalog.h"
@@ -41,6 +42,7 @@ struct RequestLimits {
     std::size_t max_answer_bytes = 1024 * 1024;
     /// Requests and refusals that wait for room on the wire.
     std::size_t max_queued_bytes = 4 * 1024 * 1024;
+    LivenessLimits liveness{};
 };
 
 /// What becomes of a request: the answer, or why there is none. A worker's refusal is mapped so,
@@ -113,9 +115,15 @@ class Requests {
     /// From now on bodies are sealed and opened by it. HELLO and AUTH go before.
     void set_cipher(std::unique_ptr<BodyCipher> cipher) { cipher_ = std::move(cipher); }
 
+    /// Told when the worker owes an answer and gives no sign of life, whatever is sent to it
+    /// (LivenessLimits), again and again until it does, or the connection is closed.
+    void set_on_silent(std::function<void()> on_silent) { on_silent_ = std::move(on_silent); }
+
     /// False after on_closed().
     bool open() const { return !closed_; }
     std::size_t active() const { return pending_.size(); }
+    /// When the worker last sent an answer, or took what we send.
+    TimePoint heard() const { return heard_; }
     /// Bytes of blobs that are not handed to the wire yet.
     std::uint64_t unsent_blob_bytes() const;
     /// What the worker last advised with BUSY or UNAVAILABLE: nothing new before then.
@@ -185,6 +193,8 @@ class Requests {
     void arm(RequestId id, Pending& pending);
     void arm_timer();
     void on_timer();
+    void watch();
+    void look();
 
     EventLoop& loop_;
     Wire& wire_;
@@ -206,6 +216,11 @@ class Requests {
     TimePoint not_before_{};
     std::optional<std::string> closed_;
     Timer timer_;
+    Bytes hello_;  // what we say to the worker, again when it is silent
+    std::optional<RequestId> probe_id_;
+    Liveness liveness_;
+    Timer look_timer_;
+    std::function<void()> on_silent_;
     bool pump_posted_ = false;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -37,10 +37,12 @@ class MemoryWire final : public Wire {
     }
     std::size_t max_message_bytes() const override { return max_message; }
     std::size_t buffered_bytes() const override { return buffered; }
+    std::uint64_t signs_of_life() const override { return signs; }
 
     std::size_t room = 1 << 30;
     std::size_t max_message = 262'144;
     std::size_t buffered = 0;
+    std::uint64_t signs = 0;
     std::vector<Bytes> sent;
 };
 

@@ -226,6 +226,67 @@ TEST_F(RequestsTest, WhatTheNetworkTakesIsASignOfLife) {
     EXPECT_GE(loop_.now() - began, milliseconds(80));
 }
 
+/// Of milliseconds, so that a test need not wait.
+constexpr LivenessLimits kQuick{.tick = milliseconds(5),
+                                .probe_after = milliseconds(40),
+                                .lost_after = milliseconds(100),
+                                .longest_tick = milliseconds(20)};
+
+TEST_F(RequestsTest, ASilentWorkerIsProbedOnceAndThenTold) {
+    make({.liveness = kQuick});
+    protocol::Hello hello;
+    hello.agent = "somebody";
+    int silent = 0;
+    requests_->set_on_silent([&] {
+        ++silent;
+        requests_->on_closed("silent");
+    });
+    requests_->hello(hello, [](const auto&) {});
+    std::optional<Result<std::string>> got;
+    requests_->health([&](auto answer) { got = answer; });
+    ASSERT_TRUE(until([&] { return got.has_value(); }));
+    EXPECT_EQ(got->error().code, ErrorCode::kUnavailable);
+    EXPECT_EQ(silent, 1);
+    ASSERT_EQ(wire_.sent.size(), 3U);
+    EXPECT_EQ(sent(2).header.type, MessageType::kHello);
+    EXPECT_EQ(Bytes(sent(2).body.begin(), sent(2).body.end()),
+              Bytes(sent(0).body.begin(), sent(0).body.end()))
+        << "what was agreed stays as it was";
+}
+
+TEST_F(RequestsTest, PartsOfAMessageAreASignOfLife) {
+    make({.liveness = kQuick});
+    requests_->set_on_silent([] { FAIL() << "it sends"; });
+    requests_->health([](const auto&) {});
+    Timer timer(loop_);
+    int parts = 0;
+    std::function<void()> part = [&] {
+        ++wire_.signs;
+        ++parts;
+        timer.start_after(milliseconds(10), part);
+    };
+    part();
+    ASSERT_TRUE(until([&] { return parts == 50; }));
+}
+
+TEST_F(RequestsTest, AWorkerThatAnswersProbesOnlyIsGivenUpInTheEnd) {
+    make({.silence_timeout = milliseconds(300), .liveness = kQuick});
+    requests_->set_on_silent([] { FAIL() << "it answers"; });
+    std::optional<Result<std::string>> got;
+    requests_->health([&](auto answer) { got = answer; });
+    std::size_t seen = 1;
+    ASSERT_TRUE(until([&] {
+        for (; seen < wire_.sent.size(); ++seen) {
+            if (sent(seen).header.type != MessageType::kHello) continue;
+            ++wire_.signs;
+            answer(MessageType::kHello, {}, sent(seen).header.request_id, as_bytes("{}"));
+        }
+        return got.has_value();
+    }));
+    EXPECT_EQ(got->error().code, ErrorCode::kTimeout);
+    EXPECT_GE(seen, 4U);
+}
+
 TEST_F(RequestsTest, ALostConnectionEndsAllRequests) {
     make();
     int ended = 0;

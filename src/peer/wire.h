@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -21,6 +22,8 @@ class Wire {
     virtual std::size_t max_message_bytes() const = 0;
     /// Sent and not acknowledged yet: what shrinks while the network takes it.
     virtual std::size_t buffered_bytes() const = 0;
+    /// Grows with whatever arrives from the worker: parts of a message and acknowledgements too.
+    virtual std::uint64_t signs_of_life() const = 0;
 };
 
 /// Seals and opens bodies once the two sides have a key (docs/protocol.md, section 5). Loop thread

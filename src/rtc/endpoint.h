@@ -187,6 +187,9 @@ class Endpoint {
     /// SHA-256 of the certificate that the peer proved to own; empty before it is connected, and
     /// where there is no such peer.
     virtual std::optional<std::array<std::uint8_t, 32>> peer_fingerprint(PeerId peer) const = 0;
+    /// DTLS datagrams of the peer, together; zero where there is no such peer. Grows with whatever
+    /// it sends, acknowledgements and parts of messages too, but not with ICE's checks.
+    virtual std::uint64_t received_bytes(PeerId peer) const = 0;
     virtual EndpointStats stats() const = 0;
 };
 

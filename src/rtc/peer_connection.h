@@ -88,6 +88,7 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     bool dialed_directly() const { return dialed_directly_; }
     void set_dialed_directly() { dialed_directly_ = true; }
     PeerInfo info() const;
+    std::uint64_t received_bytes() const { return bytes_received_; }
 
     std::vector<IcePath>& addresses() { return addresses_; }
     /// Managed by the endpoint: those of ours by which it finds this connection, and what the

@@ -97,6 +97,11 @@ std::optional<std::array<std::uint8_t, 32>> UdpEndpoint::peer_fingerprint(PeerId
     return found == peers_.end() ? std::nullopt : found->second->info().remote_fingerprint;
 }
 
+std::uint64_t UdpEndpoint::received_bytes(PeerId id) const {
+    const auto found = peers_.find(id);
+    return found == peers_.end() ? 0 : found->second->received_bytes();
+}
+
 EndpointStats UdpEndpoint::stats() const {
     const UdpStats& udp = socket_->stats();
     EndpointStats stats;

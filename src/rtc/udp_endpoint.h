@@ -52,6 +52,7 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     std::uint16_t port() const override { return socket_->local_address().port; }
     std::vector<PeerInfo> peers() const override;
     std::optional<std::array<std::uint8_t, 32>> peer_fingerprint(PeerId peer) const override;
+    std::uint64_t received_bytes(PeerId peer) const override;
     EndpointStats stats() const override;
 
  private:

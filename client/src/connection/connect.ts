@@ -143,12 +143,31 @@ class Attempt {
         const negotiated = this.peer.sctp?.maxMessageSize ?? defaultMaxMessageBytes;
         const peer = this.peer;
         const channel = this.#channel;
-        const wire = new DataChannelWire(channel, Math.min(negotiated, maxMessageBytes), () =>
-            peer.close(),
+        const wire = new DataChannelWire(
+            channel,
+            Math.min(negotiated, maxMessageBytes),
+            () => peer.close(),
+            () => receivedBytes(peer),
         );
         watch(peer, () => wire.close("the network path is lost"));
         return wire;
     }
+}
+
+/** Whatever came from the peer but ICE's checks; 0 where the platform does not count. */
+async function receivedBytes(peer: RTCPeerConnection): Promise<number> {
+    let sum = 0;
+    try {
+        (await peer.getStats()).forEach((stats: { bytesReceived?: unknown; type: string }) => {
+            const counts = stats.type === "transport" || stats.type === "candidate-pair";
+            if (counts && typeof stats.bytesReceived === "number") {
+                sum += stats.bytesReceived;
+            }
+        });
+    } catch {
+        // Outside of browsers not every implementation has statistics.
+    }
+    return sum;
 }
 
 /** Calls `lost` where the connection fails, or stays disconnected. */

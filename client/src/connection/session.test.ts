@@ -10,7 +10,8 @@ import { encodeFragment } from "../protocol/bodies.ts";
 import { type Bytes, toHex } from "../protocol/bytes.ts";
 import { ErrorCode, Flag, MessageType } from "../protocol/constants.ts";
 import { decodeMessage, encodeMessage } from "../protocol/message.ts";
-import { Session } from "./session.ts";
+import { sleep } from "../wait.ts";
+import { Session, type SessionOptions } from "./session.ts";
 import type { Wire } from "./wire.ts";
 
 function bytesOf(length: number, seed = 1): Bytes {
@@ -21,7 +22,7 @@ function nameOf(bytes: Bytes): Bytes {
     return Uint8Array.from(createHash("sha256").update(bytes).digest());
 }
 
-function start(options?: { requestTimeoutMs: number }): {
+function start(options?: SessionOptions): {
     session: Session;
     worker: FakeWorker;
     far: Wire;
@@ -174,6 +175,63 @@ test("a worker that falls silent is a timeout", async () => {
     const { session, worker } = start({ requestTimeoutMs: 50 });
     worker.misbehave = () => "silence";
     await assert.rejects(session.stat([new Uint8Array(32)]), ofKind("timeout"));
+});
+
+const quick = { tickMs: 10, probeAfterMs: 60, lostAfterMs: 140, longestTickMs: 40 };
+/** So many that silence would have been noticed three times. */
+const looks = (3 * quick.lostAfterMs) / quick.tickMs;
+
+test("a worker that gives no sign of life is lost, well before its requests are late", async () => {
+    const [near, far] = memoryWires();
+    const asked: number[] = [];
+    far.onmessage = (message) => asked.push(decodeMessage(message ?? new Uint8Array()).type);
+    const session = new Session(near, { liveness: quick });
+    await assert.rejects(session.stat([new Uint8Array(32)]), ofKind("connection-lost"));
+    assert.match(await session.closed, /no sign of life/);
+    assert.deepEqual(asked, [MessageType.chunkStat, MessageType.hello]);
+});
+
+test("a worker that answers HELLO is waited for", async () => {
+    const { session, worker } = start({ requestTimeoutMs: 400, liveness: quick });
+    worker.misbehave = ({ message }) =>
+        message.type === MessageType.chunkStat ? "silence" : undefined;
+    const asked = session.stat([new Uint8Array(32)]);
+    const beganMs = Date.now();
+    await assert.rejects(asked, ofKind("timeout"));
+    assert.ok(Date.now() - beganMs > 2 * quick.lostAfterMs);
+    assert.ok(worker.seen.includes(MessageType.hello));
+});
+
+test("bytes of a message that is not whole yet are a sign of life", async () => {
+    const [near, far] = memoryWires();
+    let bytes = 0;
+    Object.assign(near, { receivedBytes: () => Promise.resolve((bytes += 1200)) });
+    far.onmessage = () => {};
+    const session = new Session(near, { liveness: quick });
+    const asked = session.stat([new Uint8Array(32)]).catch(() => {});
+    while (bytes < 1200 * looks) {
+        await sleep(quick.tickMs);
+    }
+    const state = await Promise.race([session.closed, Promise.resolve("open")]);
+    assert.equal(state, "open");
+    session.close();
+    await asked;
+});
+
+test("what leaves the queue of an upload is a sign of life", async () => {
+    const [near, far] = memoryWires();
+    let queued = 1000 * looks;
+    Object.defineProperty(near, "queuedBytes", { get: () => (queued -= 1000) });
+    far.onmessage = () => {};
+    const session = new Session(near, { liveness: quick });
+    const asked = session.stat([new Uint8Array(32)]).catch(() => {});
+    while (queued > 0) {
+        await sleep(quick.tickMs);
+    }
+    const state = await Promise.race([session.closed, Promise.resolve("open")]);
+    assert.equal(state, "open");
+    session.close();
+    await asked;
 });
 
 test("what was under way fails when the channel closes, and what follows too", async () => {

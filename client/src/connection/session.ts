@@ -37,11 +37,15 @@ import {
 import { type Deferred, Mutex, abortable, deferred } from "../wait.ts";
 import { BlobAssembly } from "./assembly.ts";
 import { Packer, canDeflate, canInflate, deflateRaw, inflate } from "./deflate.ts";
+import { LifeWatch } from "./life_watch.ts";
+import { type LivenessLimits, livenessLimits } from "./liveness.ts";
 import type { Wire } from "./wire.ts";
 
 export interface SessionOptions {
     /** A request that hears and sends nothing for so long fails with "timeout". */
     requestTimeoutMs?: number;
+    /** A worker that gives no sign of life for longer is lost. */
+    liveness?: LivenessLimits;
     agent?: string;
 }
 
@@ -68,7 +72,6 @@ export type BlobSource = () => Promise<Bytes>;
  */
 const preferredMessageBytes = 64 * 1024;
 const defaultRequestTimeoutMs = 30_000;
-const sweepEveryMs = 500;
 /** An answer of several messages that is not a blob (none is known to be longer). */
 const maxAnswerBytes = 1024 * 1024;
 
@@ -101,10 +104,9 @@ export class Session {
     readonly #sending = new Mutex();
     /** The fragment that is being sent; free again when the wire has taken it. */
     readonly #fragment = new ArrayBuffer(preferredMessageBytes);
+    readonly #watch: LifeWatch;
     #lastRequestId = 0;
-    #lastHeardMs = 0;
-    #queuedBytes = 0;
-    #sweep: ReturnType<typeof setInterval> | undefined;
+    #probeId: number | undefined;
     #open = true;
     #maxChunkBytes = defaultMaxChunkBytes;
     /** What was agreed by HELLO. */
@@ -117,6 +119,11 @@ export class Session {
         this.#requestTimeoutMs = options.requestTimeoutMs ?? defaultRequestTimeoutMs;
         this.#agent = options.agent ?? "kollator-client";
         this.closed = this.#closed.promise;
+        this.#watch = new LifeWatch(wire, options.liveness ?? livenessLimits, {
+            onLook: () => this.#failSilent(),
+            onProbe: () => this.#probe(),
+            onLost: () => this.close("the worker gives no sign of life"),
+        });
         wire.onmessage = (message) => this.#handle(message);
         wire.onclose = (reason) => this.#end(reason);
     }
@@ -139,7 +146,7 @@ export class Session {
         this.#inflates = canInflate();
         const answer = await this.#call({
             type: MessageType.hello,
-            body: encodeHello(this.#agent, this.#inflates ? [deflateRaw] : []),
+            body: this.#hello(),
             take: this.#whole(decodeHello),
             signal,
         });
@@ -147,6 +154,17 @@ export class Session {
         this.#maxChunkBytes = answer.maxChunkBytes;
         this.#features = answer.features;
         return answer;
+    }
+
+    #hello(): Bytes {
+        return encodeHello(this.#agent, this.#inflates ? [deflateRaw] : []);
+    }
+
+    /** A HELLO that nobody waits for: what counts is that something comes. */
+    #probe(): void {
+        this.#probeId = this.#nextId();
+        const head = { type: MessageType.hello, flags: 0, requestId: this.#probeId };
+        this.#wire.send(encodeMessage(head, this.#hello())).catch(() => {});
     }
 
     /** Not verified: the caller checks the SHA-256. Kind "protocol" where it is over the limit. */
@@ -325,7 +343,7 @@ export class Session {
             },
             fail: answer.reject,
         });
-        this.#sweep ??= setInterval(() => this.#failSilent(), sweepEveryMs);
+        this.#watch.start();
         return answer;
     }
 
@@ -344,12 +362,17 @@ export class Session {
     }
 
     #handle(bytes: Bytes | undefined): void {
-        this.#lastHeardMs = Date.now();
         try {
             if (bytes === undefined || bytes.length > maxMessageBytes) {
                 throw new MalformedMessage("not a binary message within the limit");
             }
-            this.#route(decodeMessage(bytes));
+            const message = decodeMessage(bytes);
+            if (message.requestId === this.#probeId) {
+                this.#watch.probeAnswered();
+                return;
+            }
+            this.#watch.heard();
+            this.#route(message);
         } catch (error) {
             if (!(error instanceof MalformedMessage)) {
                 throw error;
@@ -440,31 +463,22 @@ export class Session {
         }
     }
 
-    /**
-     * Any sign of life counts for every request: on a slow path they wait for each other's bytes.
-     */
-    #failSilent(): void {
-        const queuedBytes = this.#wire.queuedBytes;
-        if (queuedBytes < this.#queuedBytes) {
-            this.#lastHeardMs = Date.now();
-        }
-        this.#queuedBytes = queuedBytes;
+    /** Gives whether some requests are left. */
+    #failSilent(): boolean {
+        const { lastHeardMs } = this.#watch;
         const oldest = Date.now() - this.#requestTimeoutMs;
         for (const [id, pending] of this.#pending) {
-            if (Math.max(pending.startedMs, this.#lastHeardMs) < oldest) {
+            if (Math.max(pending.startedMs, lastHeardMs) < oldest) {
                 pending.fail(new KollatorError("timeout", "the worker does not answer"));
                 this.#forget(id, undefined);
             }
         }
-        if (this.#pending.size === 0) {
-            clearInterval(this.#sweep);
-            this.#sweep = undefined;
-        }
+        return this.#pending.size > 0;
     }
 
     #end(reason: string): void {
         this.#open = false;
-        clearInterval(this.#sweep);
+        this.#watch.stop();
         for (const pending of this.#pending.values()) {
             pending.fail(new KollatorError("connection-lost", reason));
         }

@@ -8,6 +8,11 @@ export interface Wire {
     readonly maxMessageBytes: number;
     /** What was sent and has not left yet. */
     readonly queuedBytes: number;
+    /**
+     * What the transport has received, parts of messages and acknowledgements too; left out where
+     * that cannot be known.
+     */
+    readonly receivedBytes?: (() => Promise<number>) | undefined;
     /** Set by the session; text messages come as undefined. */
     onmessage: (message: Bytes | undefined) => void;
     /** Called once, after which nothing more is called. */
@@ -35,9 +40,16 @@ export class DataChannelWire implements Wire {
     #closed = false;
 
     readonly #release: () => void;
+    readonly receivedBytes: (() => Promise<number>) | undefined;
 
     /** `release` is called once, after the end. REQUIRES: the channel is open. */
-    constructor(channel: RTCDataChannel, maxMessageBytes: number, release: () => void) {
+    constructor(
+        channel: RTCDataChannel,
+        maxMessageBytes: number,
+        release: () => void,
+        receivedBytes?: () => Promise<number>,
+    ) {
+        this.receivedBytes = receivedBytes;
         this.#channel = channel;
         this.#release = release;
         this.maxMessageBytes = maxMessageBytes;

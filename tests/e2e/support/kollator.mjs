@@ -129,6 +129,11 @@ export class Kollator {
         this.#child = undefined;
     }
 
+    /** SIGSTOP, for instance: it says nothing more until SIGCONT. */
+    signal(name) {
+        this.#child.kill(name);
+    }
+
     /** REQUIRES: it is stopped. */
     async emptyCache() {
         await rm(join(this.#dataDir, "cache"), { recursive: true, force: true });
