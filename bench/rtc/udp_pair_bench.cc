@@ -147,6 +147,7 @@ class End final : public DataTransportSink, public DataTransportObserver {
         turn_wanted_ = false;
         transport_->poll(now);
         socket_.flush();
+        if (transport_->wants_poll()) on_transport_pending();
         TimePoint next = stack_->next_timeout(now);
         if (const auto own = transport_->next_timeout()) next = std::min(next, *own);
         timer_.start_at(next, [this] {

@@ -122,8 +122,8 @@ void UdpEndpoint::run_timers() {
         peer.handle_timeout(now);
         mark(peer);
     }
-    // SCTP's timers serve all associations at once, and users call into channels between turns.
-    if (stack_due) {
+    // usrsctp's timers serve all associations at once, and do not tell which have something to do.
+    if (stack_due && options_.sctp == SctpImplementation::kUsrsctp) {
         for (const auto& [id, peer] : peers_) {
             if (peer->wants_service()) mark(*peer);
         }

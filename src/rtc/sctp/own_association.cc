@@ -16,8 +16,8 @@ constexpr Duration kHeartbeatInterval = std::chrono::seconds(30);
 constexpr std::size_t kMaxQueuedMessages = 4096;
 /// What waits to be answered; a peer that asks for more meanwhile asks again.
 constexpr std::size_t kMaxControls = 64;
-/// Packets in one go. More than any window of 4 MiB: a bound, should the sums ever be wrong.
-constexpr int kMaxPacketsAtOnce = 8192;
+/// Packets in one turn; then the other connections have theirs. Two of UdpSocket's runs.
+constexpr int kMaxPacketsAtOnce = 64;
 
 }  // namespace
 
@@ -42,6 +42,7 @@ void OwnAssociation::release() {
     sender_.reset();
     receiver_.reset();
     controls_ = {};
+    more_to_send_ = false;
     account();
 }
 
@@ -78,7 +79,7 @@ void OwnAssociation::lose(std::string reason) {
 // The owner's side
 
 bool OwnAssociation::wants_poll() const {
-    return !inbox_.empty() || told_pending_ || !controls_.empty() ||
+    return !inbox_.empty() || told_pending_ || more_to_send_ || !controls_.empty() ||
            (receiver_ && receiver_->policy().due());
 }
 
@@ -158,7 +159,7 @@ Status OwnAssociation::send(const SctpSendOptions& options, ByteSpan head, ByteS
     if (!body.empty()) std::memcpy(message->bytes.get() + head.size(), body.data(), body.size());
     sender_->push(std::move(message));
     account();
-    if (!in_poll_ && !std::exchange(told_pending_, true)) observer_.on_sctp_pending();
+    ask_for_poll();
     return {};
 }
 
@@ -169,6 +170,10 @@ void OwnAssociation::reset_stream(std::uint16_t stream) {
     } else {
         push(EventKind::kResetDone, stream);
     }
+    ask_for_poll();
+}
+
+void OwnAssociation::ask_for_poll() {
     if (!in_poll_ && !std::exchange(told_pending_, true)) observer_.on_sctp_pending();
 }
 
@@ -226,7 +231,12 @@ void OwnAssociation::send_single(std::uint32_t tag, std::uint8_t type, ByteSpan 
 }
 
 void OwnAssociation::push_control(std::uint8_t type, Bytes value) {
-    if (controls_.size() < kMaxControls) controls_.push_back({type, std::move(value)});
+    // A peer's heartbeat may be larger than what we send, and its requests more than we can answer
+    // in one packet: such an answer would wait for ever, and all else behind it.
+    const std::size_t largest =
+        options_.mtu_bytes / 4 * 4 - sctp::kCommonHeaderBytes - sctp::kChunkHeaderBytes;
+    if (value.size() > largest || controls_.size() >= kMaxControls) return;
+    controls_.push_back({type, std::move(value)});
 }
 
 void OwnAssociation::push_error(std::uint16_t cause, ByteSpan value) {
@@ -262,9 +272,11 @@ void OwnAssociation::transmit(TimePoint now) {
         push_control(sctp::chunk_type::kForwardTsn, std::move(*value));
     }
     sctp::PacketBuilder& packet = stack_.builder(options_.mtu_bytes);
+    more_to_send_ = true;
     for (int i = 0; i < kMaxPacketsAtOnce; ++i) {
         packet.begin(header_to(peer_.tag));
-        if (!fill(packet, now)) break;
+        more_to_send_ = fill(packet, now);
+        if (!more_to_send_) break;
         emit(packet);
         if (auto value = sender_->take_forward_tsn(now)) {
             push_control(sctp::chunk_type::kForwardTsn, std::move(*value));
@@ -282,7 +294,7 @@ bool OwnAssociation::fill(sctp::PacketBuilder& packet, TimePoint now) {
         packet.add(control.type, 0, control.value);
     }
     controls_.erase(controls_.begin(), controls_.begin() + static_cast<std::ptrdiff_t>(taken));
-    const bool data = controls_.empty() && sender_->ready();
+    const bool data = controls_.empty() && sender_->ready(now);
     const bool sack = receiver_->policy().due() || (data && receiver_->policy().owed());
     if (sack && (packet.empty() || receiver_->fits_sack(packet))) {
         receiver_->write_sack(packet, inbox_bytes_);
@@ -329,6 +341,7 @@ void OwnAssociation::handle_timeout(TimePoint now) {
     } else {
         handle_handshake_timeout(now);
     }
+    if (wants_poll()) ask_for_poll();
     reschedule();
 }
 

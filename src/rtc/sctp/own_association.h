@@ -97,6 +97,7 @@ class OwnAssociation final : public SctpAssociation {
     void deliver(Event& event);
     bool check_space();
     bool has_room(std::size_t size_bytes) const;
+    void ask_for_poll();
     void account();
     void update_streams(TimePoint now);
     void transmit(TimePoint now);
@@ -122,6 +123,7 @@ class OwnAssociation final : public SctpAssociation {
     bool in_poll_ = false;
     bool aborted_ = false;
     bool told_pending_ = false;
+    bool more_to_send_ = false;   ///< than one turn allows
     bool checksum_free_ = false;  ///< the peer takes packets without (RFC 9653)
     std::optional<TimePoint> listed_at_;
     std::string close_reason_;

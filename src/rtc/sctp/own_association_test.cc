@@ -145,6 +145,29 @@ TEST(OwnAssociationTest, ThePeersWindowBoundsWhatIsInFlightAndOpensAgain) {
     EXPECT_EQ(pair.a.stack->stats().retransmitted_bytes, 0U);
 }
 
+TEST(OwnAssociationTest, ATurnSendsSoMuchAndAsksForAnother) {
+    SctpPair pair(1, SctpLink{});
+    pair.b.keep_messages = false;
+    ASSERT_TRUE(pair.connect());
+    const Bytes body(64 * 1024, 1);
+    const auto pump = [&] {
+        while (pair.a.association->send({}, {}, body).ok()) continue;
+    };
+    pair.a.on_writable = pump;
+    pump();
+    // So much that nothing but the turn bounds what goes at once (FlightCap).
+    ASSERT_TRUE(pair.run_until([&] { return pair.b.bytes_received > 40'000'000; }));
+    pair.a.on_writable = nullptr;
+    ASSERT_TRUE(pair.run_until([&] { return pair.a.association->buffered_bytes() == 0; }));
+    pump();
+    const std::uint64_t before = pair.packets;
+    pair.a.association->poll(pair.now);
+    EXPECT_EQ(pair.packets - before, 64U);
+    EXPECT_TRUE(pair.a.association->wants_poll());
+    ASSERT_TRUE(pair.run_until([&] { return pair.a.association->buffered_bytes() == 0; }));
+    EXPECT_FALSE(pair.a.association->wants_poll());
+}
+
 TEST(OwnAssociationTest, APeerThatRestartsEndsTheAssociation) {
     SctpPair pair(1, far_link());
     ASSERT_TRUE(pair.connect());
@@ -233,6 +256,27 @@ class ScriptedPeerTest : public ::testing::Test, public SctpEnd {
 };
 
 TEST_F(ScriptedPeerTest, AHeartbeatIsAnsweredWithItsInfo) {
+    give(chunk_type::kHeartbeat, as_bytes("info"));
+    EXPECT_EQ(as_text(find(chunk_type::kHeartbeatAck)), "info");
+}
+
+TEST_F(ScriptedPeerTest, AnAnswerThatFitsNoPacketHoldsNothingUp) {
+    const auto give_large = [this](std::uint8_t type, ByteSpan value) {
+        sctp::PacketBuilder packet(8000);
+        packet.begin({5000, 5000, local_tag});
+        packet.add(type, 0, value);
+        association->handle_packet(packet.finish(sctp::Checksum::kZero), now);
+        association->poll(now);
+        EXPECT_FALSE(association->wants_poll());
+    };
+    give_large(chunk_type::kHeartbeat, Bytes(4000, 1));
+    Bytes requests;
+    Bytes request(4);
+    for (std::uint32_t i = 0; i < 300; ++i) {
+        store_u32(request.data(), 1000 + i);
+        sctp::append_parameter(requests, 17, request);  // add streams: refused, each
+    }
+    give_large(chunk_type::kReconfig, requests);
     give(chunk_type::kHeartbeat, as_bytes("info"));
     EXPECT_EQ(as_text(find(chunk_type::kHeartbeatAck)), "info");
 }

@@ -28,8 +28,8 @@ class SctpObserver {
     /// After send() gave kLimit: at least half of the send buffer is free, and the message that was
     /// refused would fit.
     virtual void on_sctp_writable() = 0;
-    /// send() or reset_stream() left something for poll(), which is wanted soon. From within those,
-    /// but not while poll() runs: do not call back.
+    /// send(), reset_stream() or a timer left something for poll(), which is wanted soon. From
+    /// within those, but not while poll() runs: do not call back. usrsctp does not tell.
     virtual void on_sctp_pending() {}
     /// The last call.
     virtual void on_sctp_closed(const std::string& reason) = 0;

@@ -162,10 +162,13 @@ class SctpPair {
                     arrival.to->association->handle_packet(arrival.packet, now);
                 }
             }
+            bool more = !arrivals_.empty() && arrivals_.begin()->first <= now;
             for (SctpEnd* end : {&a, &b}) {
-                if (end->association) end->association->poll(now);
+                if (!end->association) continue;
+                end->association->poll(now);
+                more = more || end->association->wants_poll();
             }
-            if (arrivals_.empty() || arrivals_.begin()->first > now) return;
+            if (!more && (arrivals_.empty() || arrivals_.begin()->first > now)) return;
         }
     }
 

@@ -65,6 +65,19 @@ TEST(ReceiveTracker, HolesAreBounded) {
     EXPECT_EQ(tracker.classify(first_tsn(0)), Arrival::kNew);  // what fills the first one is taken
 }
 
+TEST(ReceiveTracker, TheSackTellsAsManyHolesAsAPacketHolds) {
+    ReceiveTracker tracker(0);
+    for (Tsn tsn = first_tsn(1); tsn < first_tsn(1001); tsn += 2) tracker.add(tsn);
+    PacketBuilder packet(1160);
+    packet.begin({5000, 5000, 1});
+    tracker.write_sack(packet, 0);
+    ByteSpan rest = packet.finish(Checksum::kZero);
+    ASSERT_TRUE(take_common_header(rest).has_value());
+    const auto sack = SackChunk::parse(take_chunk(rest).value().value);
+    ASSERT_TRUE(sack.has_value());
+    EXPECT_EQ(sack->gap_count(), 256U);
+}
+
 TEST(ReceiveTracker, TheSackTellsRangesAndDuplicatesThatFit) {
     ReceiveTracker tracker(10);
     tracker.add(first_tsn(10));

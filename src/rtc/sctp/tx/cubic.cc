@@ -40,6 +40,7 @@ constexpr Duration kQuiet = milliseconds(3);
 constexpr int kEmptyDivisor = 16;
 constexpr Duration kEmpty = milliseconds(2);
 constexpr std::size_t kFastGrowthDivisor = 8;
+constexpr int kCalmRounds = 16;
 /// The best rate of the past counts for a tenth less with each round.
 constexpr double kRateFades = 0.9;
 
@@ -86,6 +87,7 @@ void Cubic::end_round(TimePoint now) {
         best_rate_ = std::max(rate, best_rate_ * kRateFades);
     }
     round_since_ = now;
+    if (calm_rounds_ > 0) --calm_rounds_;
     if (in_slow_start() && cautious_rounds_ > 0) {
         // RFC 9406 4.2: what looked like a queue was noise if the round trip is short again.
         if (round_.shortest && cautious_since_ && *round_.shortest < *cautious_since_) {
@@ -124,7 +126,8 @@ void Cubic::avoid(const Acknowledged& acknowledged) {
     // RFC 9438 4.3: not less than Reno would have.
     w_est_ += (w_est_ >= w_max_ ? 1.0 : kAlpha) * static_cast<double>(packet_) * bytes / window;
     double growth = (target - window) * bytes / window;
-    if (tolerance_ == LossTolerance::kRandom && no_queue(kEmpty) && last_round_.shortest &&
+    if (tolerance_ == LossTolerance::kRandom && calm_rounds_ == 0 && no_queue(kEmpty) &&
+        last_round_.shortest &&
         *last_round_.shortest <= *base_ + std::max(*base_ / kEmptyDivisor, kEmpty)) {
         growth = std::max(growth, bytes / static_cast<double>(kFastGrowthDivisor));
     }
@@ -154,6 +157,7 @@ void Cubic::on_lost(const Lost& lost) {
     round_.lost_bytes += lost.bytes;
     if (lost.newest_order < recovery_end_ || tolerated()) return;
     recovery_end_ = lost.next_order;
+    calm_rounds_ = kCalmRounds;
     reduce(kBeta);
 }
 

@@ -16,8 +16,9 @@ enum class LossTolerance : std::uint8_t {
 ///    no queue stands: a radio link's losses, not a full buffer's. (CUBIC alone carries 4 Mbit/s at
 ///    50 ms and 1 %.)
 /// 2. While no queue stands, the window grows by an eighth each round trip at least: the path has
-///    more to give, and the cubic curve takes 20 s to ask for 400 Mbit/s at 50 ms.
-///
+///    more to give, and the cubic curve takes 20 s to ask for 400 Mbit/s at 50 ms. Not for some
+///    rounds after a loss that was taken for congestion: a buffer so small that no queue shows
+///    would lose an eighth of every second round.
 /// 3. It does not fall below what the path carried lately times the shortest round trip: with that
 ///    in flight no queue stands (TCP Westwood's thought).
 ///
@@ -65,6 +66,7 @@ class Cubic final : public CongestionControl {
     std::uint64_t round_end_ = 0;     ///< the round is over when this order is acknowledged
     std::optional<Duration> base_;    ///< shortest round trip of all
     std::uint64_t recovery_end_ = 0;  ///< losses below are of the event that was answered
+    int calm_rounds_ = 0;             ///< without growing fast
 
     // RFC 9406: conservative slow start, while the round trip seems to grow.
     int cautious_rounds_ = 0;

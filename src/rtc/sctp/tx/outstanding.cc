@@ -12,6 +12,8 @@ constexpr int kReorderingDenominator = 8;
 constexpr Duration kLeastReordering = std::chrono::milliseconds(1);
 constexpr Duration kUnknownRoundTrip = std::chrono::milliseconds(100);
 constexpr std::uint64_t kMostReorderingPackets = 256;
+/// Gaps in a SACK; some peers list 20 at most.
+constexpr std::size_t kLongList = 20;
 
 /// Calls `each(first, last)` for what is in `all` and not in `known`; both are in order.
 template <typename Each>
@@ -190,12 +192,15 @@ void Outstanding::on_spurious() {
     reordering_packets_ = std::min(2 * reordering_packets_, kMostReorderingPackets);
 }
 
-void Outstanding::lose_all() {
+void Outstanding::lose_all(bool again) {
     while (oldest_ != 0) mark_lost(oldest_);
     deadline_.reset();
-    // RFC 9260 6.2.1: what a peer no longer lists it may have thrown away again.
-    const std::vector<TsnRange> all = {{base_, next_tsn() - 1}};
     if (chunks_.empty()) return;
+    // RFC 9260 6.2.1: what a peer no longer lists it may have thrown away again. But a list ends
+    // where there was no more room: above a long one nothing is known, and at first the best is
+    // believed.
+    const bool cut = gaps_.size() >= kLongList && !again;
+    const std::vector<TsnRange> all = {{base_, cut ? gaps_.back().last : next_tsn() - 1}};
     for_new(all, gaps_, [this](Tsn first, Tsn last) {
         for (Tsn tsn = first; tsn <= last; ++tsn) {
             if (at(tsn).state != State::kAcknowledged) continue;

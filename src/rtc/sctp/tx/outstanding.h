@@ -80,8 +80,8 @@ class Outstanding {
     std::optional<TimePoint> deadline() const { return deadline_; }
     /// The peer got something twice: it was not lost, but late.
     void on_spurious();
-    /// T3-rtx: all that is in flight.
-    void lose_all();
+    /// T3-rtx: all that is in flight. `again`: it expired before, and nothing has come since.
+    void lose_all(bool again);
     /// The last one once more, to make the peer tell what it has (RFC 8985 7). False: none there.
     bool lose_newest();
 

@@ -30,6 +30,7 @@ class RoundTrip {
     void back_off() { ++backoff_; }
     /// The peer has answered something new: what was doubled is as before.
     void relax() { backoff_ = 0; }
+    bool backed_off() const { return backoff_ > 0; }
 
     Duration timeout() const {
         const Duration base =

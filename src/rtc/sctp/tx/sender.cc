@@ -17,6 +17,11 @@ constexpr int kWindowFactor = 3;
 /// RFC 8985 7.2: two round trips, and what a peer may take to answer.
 constexpr Duration kLeastProbe = std::chrono::milliseconds(10);
 
+/// What goes faster than a window each round trip: in slow start the window doubles in it, and else
+/// a late timer must be made up for.
+constexpr double kStartMargin = 2;
+constexpr double kMargin = 1.25;
+
 }  // namespace
 
 Sender::Sender(const SenderOptions& options)
@@ -39,7 +44,7 @@ void Sender::push(MessageRef message) {
 // ---------------------------------------------------------------------------------------------
 // Making packets
 
-bool Sender::may_send(std::size_t bytes) {
+bool Sender::may_send(std::size_t bytes, TimePoint now) {
     const std::size_t in_flight = outstanding_.in_flight_bytes();
     // RFC 9260 6.1, A: "regardless of the value of rwnd ... the data sender can always have one
     // DATA chunk in flight".
@@ -48,16 +53,23 @@ bool Sender::may_send(std::size_t bytes) {
     const std::size_t cap = flight_cap_.bytes();
     if (cap != 0 && in_flight >= cap) return false;
     // 6.1, B: "MUST NOT transmit new data ... if ... cwnd or more bytes of data outstanding".
-    if (in_flight < congestion_.window_bytes()) return true;
-    limited_ = true;
+    if (in_flight >= congestion_.window_bytes()) {
+        limited_ = true;
+        return false;
+    }
+    if (pacer_.may_send(now)) return true;
+    // What would come in time counts as sent, or the window would not grow.
+    limited_ = in_flight >= congestion_.window_bytes() / 2;
+    paced_until_ = pacer_.next_time();
     return false;
 }
 
-bool Sender::ready() {
+bool Sender::ready(TimePoint now) {
+    paced_until_.reset();
     if (const auto tsn = outstanding_.next_lost()) {
-        return may_send(outstanding_.chunk(*tsn).size_bytes);
+        return may_send(outstanding_.chunk(*tsn).size_bytes, now);
     }
-    return !queues_.empty() && may_send(std::min(queues_.next_bytes(), kLeastFragmentBytes));
+    return !queues_.empty() && may_send(std::min(queues_.next_bytes(), kLeastFragmentBytes), now);
 }
 
 bool Sender::fill(PacketBuilder& packet, TimePoint now) {
@@ -93,7 +105,7 @@ bool Sender::fill_lost(PacketBuilder& packet, TimePoint now, bool& added) {
             continue;
         }
         if (DataChunk::kHeaderBytes + chunk.size_bytes > packet.room()) return false;
-        if (!may_send(chunk.size_bytes)) return false;
+        if (!may_send(chunk.size_bytes, now)) return false;
         outstanding_.resend(*tsn, now, next_order_);
         retransmitted_bytes_ += chunk.size_bytes;
         retransmitted_ever_ = true;
@@ -109,7 +121,7 @@ void Sender::fill_new(PacketBuilder& packet, TimePoint now, bool& added) {
         const std::size_t next = queues_.next_bytes();
         if (room < DataChunk::kHeaderBytes + std::min(next, kLeastFragmentBytes)) return;
         const std::size_t size = std::min(next, room - DataChunk::kHeaderBytes);
-        if (!may_send(size)) return;
+        if (!may_send(size, now)) return;
         const Tsn tsn = outstanding_.add(queues_.cut(size), now, next_order_);
         // RFC 7053: nothing follows for now, so the peer need not wait for it.
         write(packet, tsn, queues_.empty());
@@ -133,6 +145,7 @@ void Sender::write(PacketBuilder& packet, Tsn tsn, bool immediate) {
             .data();
     write_data_header(to, data);
     std::memcpy(to + DataChunk::kHeaderBytes, message.bytes.get() + chunk.offset, chunk.size_bytes);
+    pacer_.on_sent(chunk.size_bytes);
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -199,6 +212,8 @@ void Sender::on_sack(const SackChunk& sack, TimePoint now) {
         restart_timers(now);
     }
     find_losses(now);
+    pacer_.set_rate(now, congestion_.window_bytes(), round_trip_.smoothed(),
+                    congestion_.in_slow_start() ? kStartMargin : kMargin);
 }
 
 /// RFC 9260 6.3.2, R2 and R3.
@@ -224,7 +239,7 @@ void Sender::find_losses(TimePoint now) {
 
 std::optional<TimePoint> Sender::next_timeout() const {
     std::optional<TimePoint> next = t3_;
-    for (const auto& each : {probe_, outstanding_.deadline()}) {
+    for (const auto& each : {probe_, outstanding_.deadline(), paced_until_}) {
         if (each && *each != TimePoint::max() && (!next || *each < *next)) next = each;
     }
     return next;
@@ -236,8 +251,8 @@ bool Sender::handle_timeout(TimePoint now) {
         // RFC 9260 6.3.3. A peer whose window is shut has lost nothing to congestion.
         if (peer_window_bytes_ >= options_.mtu_bytes) congestion_.on_timeout(now);
         flight_cap_.on_loss(outstanding_.in_flight_bytes());
+        outstanding_.lose_all(round_trip_.backed_off());
         round_trip_.back_off();
-        outstanding_.lose_all();
         told_point_ = outstanding_.cumulative();
         probe_.reset();
         t3_.reset();

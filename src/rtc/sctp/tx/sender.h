@@ -8,6 +8,7 @@
 #include "rtc/sctp/send_window.h"
 #include "rtc/sctp/tx/cubic.h"
 #include "rtc/sctp/tx/outstanding.h"
+#include "rtc/sctp/tx/pacer.h"
 #include "rtc/sctp/tx/round_trip.h"
 #include "rtc/sctp/tx/stream_queues.h"
 
@@ -31,7 +32,7 @@ class Sender {
 
     void push(MessageRef message);
     /// Whether fill() would add anything now.
-    bool ready();
+    bool ready(TimePoint now);
     /// Adds chunks to a packet while they fit and may go. False: nothing.
     bool fill(PacketBuilder& packet, TimePoint now);
     /// The value of a FORWARD TSN chunk that must go out now, once.
@@ -59,7 +60,7 @@ class Sender {
     std::size_t congestion_window_bytes() const { return congestion_.window_bytes(); }
 
  private:
-    bool may_send(std::size_t bytes);
+    bool may_send(std::size_t bytes, TimePoint now);
     bool is_over(const OutMessage& message, TimePoint now) const;
     void drop_expired(TimePoint now);
     bool fill_lost(PacketBuilder& packet, TimePoint now, bool& added);
@@ -75,11 +76,13 @@ class Sender {
     RoundTrip round_trip_;
     Cubic congestion_;
     FlightCap flight_cap_;
+    Pacer pacer_;
     SendWindow window_;
     std::uint64_t next_order_ = 1;
     std::size_t peer_window_bytes_;
     bool limited_ = false;  ///< by the congestion window, when packets were last made
-    bool probing_ = false;  ///< the next packet asks for an answer at once
+    std::optional<TimePoint> paced_until_;  ///< there is more to send then
+    bool probing_ = false;                  ///< the next packet asks for an answer at once
     std::size_t buffered_bytes_ = 0;
     std::size_t buffered_messages_ = 0;
     std::uint64_t retransmitted_bytes_ = 0;
