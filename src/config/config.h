@@ -56,7 +56,7 @@ struct Config {
     std::uint64_t prefetch_budget_bytes = 0;
     std::uint64_t upload_budget_bytes = 0;
     std::uint64_t transport_budget_bytes = 0;
-    std::string rtc_sctp = "usrsctp";
+    std::string rtc_sctp = "own";
 
     // The object store; without an endpoint it is the filesystem under data_dir / "store".
     std::string s3_endpoint;

@@ -148,7 +148,7 @@ void add_storage(std::vector<Setting>& all) {
                    "at a time.",
                    kWorker, false, false,
                    integer(&Config::transport_budget_bytes, 8, 1'000'000, kMegabyte)});
-    all.push_back({"RTC_SCTP", "usrsctp", "`own` or `usrsctp`",
+    all.push_back({"RTC_SCTP", "own", "`own` or `usrsctp`",
                    "Whose SCTP carries the data channels: Kollator's own or Debian's usrsctp.",
                    kWorker, false, false, one_of(&Config::rtc_sctp, {"own", "usrsctp"})});
 }

@@ -91,7 +91,7 @@ struct EndpointOptions {
     /// What the send buffers of all associations hold together, and as much again for what their
     /// receive windows promise beyond the least (SctpStackOptions).
     std::size_t buffer_budget_bytes = 256 * 1024 * 1024;
-    SctpImplementation sctp = SctpImplementation::kUsrsctp;
+    SctpImplementation sctp = SctpImplementation::kOwn;
     Duration connect_timeout =
         std::chrono::seconds(30);  ///< from the answer to an open association
     Duration consent_timeout = std::chrono::seconds(12);  ///< silence after which a peer is gone

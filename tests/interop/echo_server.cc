@@ -286,7 +286,7 @@ int main(int argc, char** argv) {
     app.add_option("--port", options.port, "UDP port");
     app.add_option("--send-buffer", options.send_buffer_bytes, "for each association, in bytes");
     app.add_flag("--include-loopback", options.include_loopback, "name loopback in answers");
-    std::string sctp = "usrsctp";
+    std::string sctp = "own";
     app.add_option("--sctp", sctp, "whose SCTP")
         ->envname("RTC_SCTP")
         ->check(CLI::IsMember({"own", "usrsctp"}));
@@ -311,7 +311,7 @@ int main(int argc, char** argv) {
     CLI11_PARSE(app, argc, argv);
     if (!stun_host.empty()) options.servers.stun.push_back({stun_host, stun_port});
     if (!turn.host.empty()) options.servers.turn.push_back(turn);
-    if (sctp == "own") options.sctp = kollator::rtc::SctpImplementation::kOwn;
+    if (sctp == "usrsctp") options.sctp = kollator::rtc::SctpImplementation::kUsrsctp;
     kollator::log::configure(kollator::log::Level::kInfo, debug);
     return kollator::rtc::run(std::move(options));
 }
