@@ -3,7 +3,8 @@
 //
 //     udp_pair_bench [--megabytes 200] [--seconds 0] [--message 65536]
 //                    [--sctp own|usrsctp]
-//                    [--relay build/…/impairment_relay --delay-ms 25 --loss 0.001 --rate-mbit 0]
+//                    [--relay build/…/impairment_relay --delay-ms 25 --loss 0.001 --rate-mbit 0
+//                     --queue-kb 4000]
 //
 // `seconds` (0: none) ends a run early: on a bad path the megabytes would take minutes.
 #include <fcntl.h>
@@ -46,6 +47,7 @@ struct Settings {
     double delay_ms = 0;
     double loss = 0;
     double rate_mbit = 0;
+    double queue_kb = 4000;
     std::string sctp = "own";
 };
 
@@ -212,9 +214,11 @@ Relay start_relay(const Settings& settings, std::uint16_t to) {
     // It ends with its standard input: with us, who hold the other end.
     std::array<int, 2> life{};
     KOLLATOR_CHECK(::pipe(life.data()) == 0 && ::fcntl(life[1], F_SETFD, FD_CLOEXEC) == 0);
+    KOLLATOR_CHECK(::dup2(life[0], STDIN_FILENO) == STDIN_FILENO);
     const std::string command = fmt::format(
-        "exec {} --to 127.0.0.1:{} --delay-ms {} --loss {} --rate-mbit {} --queue-kb 4000 <&{}",
-        settings.relay, to, settings.delay_ms, settings.loss, settings.rate_mbit, life[0]);
+        "exec {} --to 127.0.0.1:{} --delay-ms {} --loss {} --rate-mbit {} --queue-kb {}",
+        settings.relay, to, settings.delay_ms, settings.loss, settings.rate_mbit,
+        settings.queue_kb);
     Relay relay;
     relay.pipe = ::popen(command.c_str(), "r");
     unsigned port = 0;
@@ -282,6 +286,7 @@ int main(int argc, char** argv) {
     app.add_option("--delay-ms", settings.delay_ms, "one way");
     app.add_option("--loss", settings.loss);
     app.add_option("--rate-mbit", settings.rate_mbit);
+    app.add_option("--queue-kb", settings.queue_kb, "of the bottleneck");
     app.add_option("--sctp", settings.sctp)->check(CLI::IsMember({"own", "usrsctp"}));
     CLI11_PARSE(app, argc, argv);
     return kollator::rtc::run(settings);
