@@ -244,8 +244,11 @@ void Dht::keep_house(TimePoint now) {
 }
 
 void Dht::rejoin() {
+    // The first node of a private network waits for others.
+    if (options_.node.bootstrap.empty() && last_contacts_.empty()) return;
     ++rejoins_;
-    kLog.warn("event=network-lost action=bootstrap known_contacts={}", last_contacts_.size());
+    kLog.warn("event={} action=bootstrap known_contacts={}",
+              last_contacts_.empty() ? "not-joined" : "network-lost", last_contacts_.size());
     node_->rejoin(last_contacts_);
     tables_.clear();
 }

@@ -118,7 +118,9 @@ NodeHealthReport NodeHealth::report(TimePoint now) const {
 }
 
 bool NodeHealth::take_lost(TimePoint now) {
-    if (now - std::max(heard_, lost_since_) < options_.lost_after) return false;
+    const Duration patience = contacts_.empty() ? std::min(options_.join_after, options_.lost_after)
+                                                : options_.lost_after;
+    if (now - std::max(heard_, lost_since_) < patience) return false;
     lost_since_ = now;
     return true;
 }

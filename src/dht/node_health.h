@@ -17,6 +17,9 @@ struct NodeHealthOptions {
     std::size_t max_contacts = 2048;
     /// Without an answer for so long the network is lost.
     Duration lost_after = std::chrono::minutes(5);
+    /// A node that knows nobody tries to join again so often: its bootstrap nodes may have begun
+    /// after it.
+    Duration join_after = std::chrono::seconds(30);
 };
 
 struct NodeHealthReport {
@@ -47,7 +50,8 @@ class NodeHealth {
     TimePoint next_due() const { return next_ping_; }
     NodeHealthReport report(TimePoint now) const;
 
-    /// True once, lost_after the last answer or the last time it was true.
+    /// True once, lost_after the last answer or the last time it was true; without contacts
+    /// join_after.
     bool take_lost(TimePoint now);
 
  private:

@@ -68,6 +68,7 @@ class DhtNodeTest : public ::testing::Test {
         std::vector<std::string> bootstrap{};
         bool read_only = false;
         Duration lost_after = 5min;
+        Duration join_after = 30s;
     };
 
     std::unique_ptr<Dht> open(const With& with) {
@@ -81,6 +82,7 @@ class DhtNodeTest : public ::testing::Test {
         // In a public network an address gets four queries a second, these among them.
         options.health.ping_interval = options.node.allow_private ? 100ms : 2s;
         options.health.lost_after = with.lost_after;
+        options.health.join_after = with.join_after;
         options.refresh = 100ms;
         return std::make_unique<Dht>(loop_, jobs_, posix_file_system(), crypto::system_random(),
                                      options);
@@ -180,6 +182,16 @@ TEST_F(DhtNodeTest, ALostNetworkIsToldAndEnteredAnew) {
     }));
     announce(*node, key_of(1));
     EXPECT_THAT(find(*others[0], key_of(1)), SizeIs(1));
+}
+
+TEST_F(DhtNodeTest, ANodeThatBeganBeforeItsBootstrapNodesJoinsSoonAfterThem) {
+    RawDhtNode introducer(loop_, kLoopback);
+    const Swarm others = loopback_swarm(introducer, 2);
+    introducer.mood = RawDhtNode::Mood::kSilent;
+    const auto node = open({.bootstrap = {introducer.entry()}, .join_after = 1s});
+    EXPECT_TRUE(until([&] { return node->report().rejoins > 0; }));
+    introducer.mood = RawDhtNode::Mood::kAnswers;
+    wait_for_contacts(*node, 2);
 }
 
 TEST_F(DhtNodeTest, AReadOnlyNodeSaysSoAnswersNobodyAndIsInNobodysTable) {
