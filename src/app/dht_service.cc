@@ -28,18 +28,20 @@ store::ObjectKey key_of(store::ObjectKind kind, const ChunkId& id) {
 }
 
 /// 0.0.0.0 listens on both families, as browsers come by both. libtorrent passes over addresses of
-/// private networks there: where those are wanted, each is named.
+/// private networks there: where those are wanted, each is named. Not loopback beside others: all
+/// of our queries leave from the first, and from there none reaches another machine. Nor IPv6
+/// (ADR 9).
 std::vector<std::string> listen_addresses(const config::Config& config) {
     const bool any = config.host == "0.0.0.0" || config.host == "::";
     if (!any) return {config.host};
     if (!config.dht_allow_private) return {"0.0.0.0", "::"};
-    std::vector<std::string> addresses{"127.0.0.1"};
+    std::vector<std::string> addresses;
     for (const auto& address : rtc::choose_host_addresses({}, rtc::machine_addresses())) {
-        const std::string text = address.text();
-        if (std::find(addresses.begin(), addresses.end(), text) == addresses.end()) {
-            addresses.push_back(text);
-        }
+        const bool known =
+            std::find(addresses.begin(), addresses.end(), address.text()) != addresses.end();
+        if (!address.is_v6() && !known) addresses.push_back(address.text());
     }
+    if (addresses.empty()) addresses.emplace_back("127.0.0.1");
     return addresses;
 }
 
