@@ -103,7 +103,7 @@ std::string variable(const char* name) {
     return value != nullptr ? value : "";
 }
 
-/// `kollator put`, `get`, `stat` and `health`.
+/// `kollator put`, `get`, `stat`, `health`, and `ls` over WebRTC.
 int run_transfer(const config::CommandLine& line) {
     // What goes wrong is told by the command itself; the layers below speak where DEBUG names them.
     log::configure(log::Level::kOff, variable("DEBUG"));
@@ -126,6 +126,8 @@ int run_transfer(const config::CommandLine& line) {
             return cli::get(setup, line.get, output);
         case config::Command::kStat:
             return cli::stat(setup, line.stat, output);
+        case config::Command::kList:
+            return cli::list_chunks(setup, line.list, output);
         default:
             return cli::health(setup, output);
     }
@@ -144,6 +146,7 @@ int run(const std::vector<std::string>& arguments) {
             std::fputs(config::settings_markdown().c_str(), stdout);
             return config::kExitOk;
         case config::Command::kList:
+            return line.choice.given() ? run_transfer(line) : run_client(line);
         case config::Command::kRemove:
         case config::Command::kDht:
             return run_client(line);

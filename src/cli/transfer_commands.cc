@@ -275,6 +275,36 @@ int stat(const TransferSetup& setup, const config::StatOptions& options, const O
     return exit_code;
 }
 
+int list_chunks(const TransferSetup& setup, const config::ListOptions& options,
+                const Output& output) {
+    Machinery machinery(setup, "", output);
+    protocol::ListRequest request;
+    request.scope =
+        options.cached ? protocol::ListScope::kCachedHere : protocol::ListScope::kObjectStore;
+    for (bool more = true; more;) {
+        bool done = false;
+        std::optional<Result<protocol::ListAnswer>> page;
+        machinery.access().run<protocol::ListAnswer>(
+            [&request](peer::Connection& connection, peer::Done<protocol::ListAnswer> told) {
+                connection.requests().list(request, std::move(told));
+            },
+            [&](Result<protocol::ListAnswer> got) {
+                page = std::move(got);
+                done = true;
+            });
+        machinery.wait(done);
+        if (!*page) return machinery.finish(page->error(), "");
+        for (const protocol::ListEntry& entry : (*page)->entries) {
+            const std::string hash = entry.id.hex();
+            output.result(options.json ? dump({{"hash", hash}, {"size", entry.size_bytes}})
+                                       : hash + '\t' + std::to_string(entry.size_bytes));
+            request.after = entry.id;
+        }
+        more = (*page)->more && !(*page)->entries.empty();
+    }
+    return config::kExitOk;
+}
+
 int health(const TransferSetup& setup, const Output& output) {
     Machinery machinery(setup, "", output);
     bool done = false;

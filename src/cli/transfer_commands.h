@@ -34,6 +34,11 @@ int get(const TransferSetup& setup, const config::GetOptions& options, const Out
 /// stored.
 int stat(const TransferSetup& setup, const config::StatOptions& options, const Output& output);
 
+/// `kollator ls` with a choice: the chunks in the object store, or in the worker's cache, as the
+/// `ls` of cli/commands.h prints them.
+int list_chunks(const TransferSetup& setup, const config::ListOptions& options,
+                const Output& output);
+
 /// `kollator health`: prints the worker's document. kExitFailure where its status is "error".
 int health(const TransferSetup& setup, const Output& output);
 

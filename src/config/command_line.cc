@@ -33,8 +33,8 @@ constexpr Description kDescriptions[] = {
     {Command::kSettings, "settings", 0, "Print the table of all settings",
      "As Markdown: variable, flag, default, what is expected, meaning."},
     {Command::kList, "ls", 0, "List what a worker stores",
-     "Asks a running worker, over HTTP. One line each: the hash and the size, of torrents the "
-     "hash,\n"
+     "Asks a running worker: over WebRTC, as any client may, with --front, --worker or --address,\n"
+     "else over HTTP, as its admin. One line each: the hash and the size, of torrents the hash,\n"
      "the size of the files and their name, with tabs between. Lists the object store, or with\n"
      "--cached this worker's cache."},
     {Command::kRemove, "rm", 0, "Delete chunks or torrents",
@@ -127,8 +127,8 @@ void add_worker_options(CLI::App& sub, Command command, CommandLine& line, std::
     }
 }
 
-void add_choice(CLI::App& sub, WorkerChoice& choice) {
-    sub.footer(kTransferFooter);
+/// Whom to ask over WebRTC.
+void add_route(CLI::App& sub, WorkerChoice& choice) {
     const CLI::Validator url(check_worker_url, "");
     auto* front = sub.add_option("--front", choice.front_url,
                                  "A front server: it names the worker, and others to fall back on.")
@@ -145,6 +145,11 @@ void add_choice(CLI::App& sub, WorkerChoice& choice) {
     sub.add_option("--ca-file", choice.ca_file,
                    "Certificate authorities (PEM) for https, in place of the system's.")
         ->type_name("FILE");
+}
+
+void add_choice(CLI::App& sub, WorkerChoice& choice) {
+    sub.footer(kTransferFooter);
+    add_route(sub, choice);
     sub.add_flag("--json", choice.json, "A JSON document a line.");
     sub.add_flag("--quiet", choice.quiet, "No progress bar.");
 }
@@ -201,6 +206,10 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments,
         }
         if (description.command == Command::kList) {
             add_worker_options(*sub, description.command, line, list_url);
+            add_route(*sub, line.choice);
+            for (const char* route : {"--front", "--worker", "--address"}) {
+                sub->get_option(route)->excludes("--torrents")->excludes("--url");
+            }
         } else if (description.command == Command::kRemove) {
             add_worker_options(*sub, description.command, line, remove_url);
         } else if (description.command == Command::kDht) {

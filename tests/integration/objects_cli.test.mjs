@@ -56,6 +56,16 @@ function describeWorkerOn(what, startStore) {
             const sizes = cached.lines.map((line) => JSON.parse(line).size).sort((a, b) => a - b);
             assert.deepEqual(sizes, hashes.map((_, i) => 100 + i));
 
+            // The same over WebRTC, where nobody needs to be an admin.
+            for (const args of [["ls"], ["ls", "--cached"]]) {
+                const asClient = await kollator([...args, "--worker", worker.url]);
+                assert.equal(asClient.code, 0, asClient.stderr);
+                assert.deepEqual(asClient.lines, listed.lines);
+            }
+            const both = await kollator(["ls", "--torrents", "--worker", worker.url]);
+            assert.equal(both.code, 2);
+            assert.match(both.stderr, /--torrents/);
+
             const [first, second] = hashes;
             const removed = await kollator(["rm", first, second], asAdmin);
             assert.equal(removed.code, 0, removed.stderr);
