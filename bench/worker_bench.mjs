@@ -89,11 +89,13 @@ async function measure(name) {
     await load(worker, [one], large, LARGE_CHUNKS, 1); // warm
     const result = { name };
     result.large1 = await load(worker, [one], large, requests, 1);
-    const ten = [one];
-    while (ten.length < 10) ten.push(await Connection.open(worker.url));
-    result.large10 = await load(worker, ten, large, requests, 1);
+    const many = [one];
+    for (const count of [10, 50]) {
+      while (many.length < count) many.push(await Connection.open(worker.url));
+      result[`large${count}`] = await load(worker, many, large, requests, 1);
+    }
     result.small1 = await load(worker, [one], small, SMALL_REQUESTS, SMALL_IN_FLIGHT);
-    for (const connection of ten) connection.close();
+    for (const connection of many) connection.close();
     return result;
   } finally {
     await worker.stop();
@@ -125,15 +127,14 @@ for (let round = 0; round < Number(options.rounds); round++) {
 }
 
 const columns = [
-  ['5 MiB × 1 conn: MB/s', (r) => r.large1.megabytesPerSecond, 0],
-  ['p50 ms', (r) => r.large1.p50, 1],
-  ['p99 ms', (r) => r.large1.p99, 1],
-  ['worker CPU s/GB', (r) => r.large1.cpuPerGigabyte, 2],
-  ['5 MiB × 10 conn: MB/s', (r) => r.large10.megabytesPerSecond, 0],
-  ['p50 ms', (r) => r.large10.p50, 1],
-  ['p99 ms', (r) => r.large10.p99, 1],
-  ['worker CPU s/GB', (r) => r.large10.cpuPerGigabyte, 2],
+  ...[1, 10, 50].flatMap((count) => [
+    [`5 MiB × ${count} conn: MB/s`, (r) => r[`large${count}`].megabytesPerSecond, 0],
+    ['p50 ms', (r) => r[`large${count}`].p50, 1],
+    ['p99 ms', (r) => r[`large${count}`].p99, 1],
+    ['worker CPU s/GB', (r) => r[`large${count}`].cpuPerGigabyte, 2],
+  ]),
   ['16 KiB chunks/s', (r) => r.small1.perSecond, 0],
+  ['p50 ms', (r) => r.small1.p50, 1],
   ['p99 ms', (r) => r.small1.p99, 1],
   ['idle connection kB', (r) => r.idleKilobytes, 0],
 ];
