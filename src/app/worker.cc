@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/cache_upkeep.h"
+#include "app/descriptors.h"
 #include "app/dht_service.h"
 #include "app/front_link.h"
 #include "app/ice_server_options.h"
@@ -39,6 +40,7 @@ const log::Logger kLog("worker");
 constexpr std::size_t kJobThreads = 4;
 /// A cache's index is waited for so long, and then made while the worker serves.
 constexpr std::chrono::milliseconds kCacheStartWait{400};
+constexpr std::size_t kMetadataOpenFiles = 64;
 /// With PORT=0 the UDP port that the kernel gives must be free on TCP too.
 constexpr int kPortAttempts = 16;
 
@@ -134,6 +136,7 @@ class Worker::Parts {
         cache.max_bytes = config_.cache_size_bytes;
         cache.max_age = config_.lru_max_age;
         cache.start_wait = kCacheStartWait;
+        cache.max_open_files = cached_files_kept_open(raise_descriptor_limit());
         cache.policy = cache::policy_named(config_.cache_policy).value_or(cache.policy);
         disk_cache_ =
             cache::open_disk_cache(loop_, *jobs_, posix_file_system(), system_clock(), cache);
@@ -142,6 +145,7 @@ class Worker::Parts {
         cache.replaceable = true;
         cache.policy = cache::PolicyKind::kLru;
         cache.max_bytes = config_.metadata_cache_size_bytes;
+        cache.max_open_files = kMetadataOpenFiles;
         metadata_cache_ =
             cache::open_disk_cache(loop_, *jobs_, posix_file_system(), system_clock(), cache);
 
