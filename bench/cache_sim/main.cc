@@ -1,5 +1,6 @@
 // Hit ratios of the cache's policies, and of Belady's MIN, on traces that are made here or read
 // from files: cache_sim [trace files: *.csv, *.oracleGeneral]
+// Those of readers who go through files, with a cache of 60 chunks: cache_sim sequential
 // What a policy costs: cache_sim cost
 // What clients gain who ask what is resident before they choose: cache_sim hints
 
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "bench/cache_sim/downloads.h"
+#include "bench/cache_sim/informed.h"
 #include "bench/cache_sim/simulator.h"
 #include "bench/cache_sim/trace.h"
 #include "bench/cache_sim/trace_file.h"
@@ -19,6 +21,7 @@ namespace {
 constexpr std::size_t kChunks = 10'000;
 constexpr std::size_t kRequests = 400'000;
 constexpr std::uint64_t kSeed = 20261122;
+constexpr std::array<std::size_t, 3> kConcurrent = {20, 100, 500};
 /// 60 chunks, as in 300 MB.
 constexpr std::uint64_t kSmallCacheBytes = 60 * kChunkBytes;
 constexpr std::array kPolicies = {cache::PolicyKind::kLru, cache::PolicyKind::kS3Fifo,
@@ -40,6 +43,10 @@ void run(const Trace& trace, const std::string& size, std::uint64_t max_bytes) {
     for (const cache::PolicyKind kind : kPolicies) {
         print_row(trace, size, std::string(cache::name_of(kind)),
                   simulate(trace, kind, max_bytes, warm_up), best.object_hit_ratio());
+    }
+    if (!trace.files.empty() && max_bytes == kSmallCacheBytes) {
+        print_row(trace, size, "informed", simulate_informed(trace, max_bytes, warm_up),
+                  best.object_hit_ratio());
     }
     print_row(trace, size, "MIN", best, best.object_hit_ratio());
 }
@@ -106,6 +113,13 @@ int main_with(const std::vector<std::string>& files) {
     std::printf(
         "| trace | cache | policy | object hits %% | byte hits %% | of MIN %% | "
         "written a request | ns a request |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+    if (files == std::vector<std::string>{"sequential"}) {
+        for (const std::size_t concurrent : kConcurrent) {
+            run(sequential_trace(kChunks, kRequests, concurrent, kSeed), "60 chunks",
+                kSmallCacheBytes);
+        }
+        return 0;
+    }
     for (const std::string& path : files) {
         const auto trace = read_trace(path);
         if (!trace) {
@@ -119,7 +133,7 @@ int main_with(const std::vector<std::string>& files) {
         run_sizes(zipf_trace(exponent, kChunks, kRequests, kSeed));
     }
     run_sizes(fetch_once_trace(kChunks, 1000, kRequests, kSeed));
-    for (const std::size_t concurrent : {20, 100, 500}) {
+    for (const std::size_t concurrent : kConcurrent) {
         run_sizes(sequential_trace(kChunks, kRequests, concurrent, kSeed));
     }
     run_sizes(shock_trace(kChunks, kRequests, kSeed));

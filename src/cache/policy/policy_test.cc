@@ -269,6 +269,22 @@ TEST(SessionPolicyTest, ForgetsAReaderWhoLeftOrFellSilent) {
     }
 }
 
+TEST(SessionPolicyTest, WhatWasAskedForOftenSinceItCameOutlivesWhatWasNot) {
+    constexpr Slot kOften = 60;
+    constexpr Slot kAll = 80;
+    PolicyHarness cache(PolicyKind::kSessionAware, kAll);
+    for (Slot chunk = 0; chunk < kAll; ++chunk) cache.request(chunk);
+    // They stand where they came in, first in the line to go.
+    for (int round = 0; round < 10; ++round) {
+        for (Slot chunk = 0; chunk < kOften; ++chunk) cache.request(chunk);
+    }
+    for (Slot gone = kOften; gone < kAll; ++gone) {
+        const Slot victim = cache.victim();
+        EXPECT_GE(victim, kOften);
+        cache.evict(victim);
+    }
+}
+
 TEST(SessionPolicyTest, TakesNoNewcomerThatIsWorthLessThanAllThatIsThere) {
     PolicyHarness cache(PolicyKind::kSessionAware, 3);
     for (int use = 0; use < 3; ++use) {

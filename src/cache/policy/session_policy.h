@@ -37,13 +37,15 @@ class SessionPolicy final : public EvictionPolicy {
         bool due = false;
         double seconds = 0;
     };
+    /// In which order a slot stands.
+    enum class Order : std::uint8_t { kNone, kDue, kWaits };
     struct Entry {
         PolicyKey key = 0;
-        bool present = false;
-        Expectation expected;
+        double seconds = 0;  // of its expectation
     };
 
     Expectation expectation_of(PolicyKey key) const;
+    Expectation noted(Slot slot) const;
     static bool same_place(const Expectation& one, const Expectation& other);
     double wait_of(const Expectation& expected) const;
     void put_in_order(Slot slot, const Expectation& expected);
@@ -56,6 +58,7 @@ class SessionPolicy final : public EvictionPolicy {
     ReaderForecast forecast_;
     FrequencySketch sketch_;
     std::vector<Entry> entries_;
+    std::vector<Order> orders_;  // apart: a byte for each stays in the processor's cache
     std::vector<SlotLink> links_;
     DueOrder due_{links_};     // by when a reader comes
     WaitOrder waits_{links_};  // by how long it usually takes
