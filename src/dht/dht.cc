@@ -298,6 +298,7 @@ DhtReport Dht::report() {
     report.heard = heard_->stats();
     report.health = health_.report(now);
     report.rejoins = rejoins_;
+    report.refused_sends = node_->refused_sends();
     report.packets_per_second = options_.packets_per_second;
     return report;
 }

@@ -40,6 +40,7 @@ struct DhtReport {
     PeerStore::Stats heard;
     NodeHealthReport health;
     std::uint64_t rejoins = 0;
+    std::uint64_t refused_sends = 0;  ///< see Node
     unsigned packets_per_second = 0;
 };
 

@@ -4,13 +4,17 @@
 #include <atomic>
 #include <libtorrent/alert_types.hpp>
 #include <libtorrent/disabled_disk_io.hpp>
+#include <libtorrent/io_context.hpp>
 #include <libtorrent/kademlia/dht_storage.hpp>
 #include <libtorrent/session.hpp>
 #include <libtorrent/session_params.hpp>
+#include <optional>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
 #include "dht/node.h"
+#include "dht/send_guard.h"
 #include "loop/system_clock.h"
 
 namespace lt = libtorrent;
@@ -233,6 +237,34 @@ lt::dht::dht_state read_state(ByteSpan state) {
     }
 }
 
+/// libtorrent's session on a thread of ours, which sends nothing to addresses that are refused.
+class GuardedSession {
+ public:
+    GuardedSession(lt::session_params params, AddressPolicy policy)
+        : session_(std::in_place, std::move(params), context_), thread_([this, policy] {
+              const SendGuard guard(policy, refused_);
+              context_.run();
+          }) {}
+
+    /// In the order that libtorrent/session.hpp asks for.
+    ~GuardedSession() {
+        const lt::session_proxy proxy = session_->abort();
+        session_.reset();
+        thread_.join();
+    }
+    GuardedSession(const GuardedSession&) = delete;
+    GuardedSession& operator=(const GuardedSession&) = delete;
+
+    lt::session& session() { return *session_; }
+    std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+
+ private:
+    std::atomic<std::uint64_t> refused_{0};  // datagrams
+    lt::io_context context_;
+    std::optional<lt::session> session_;
+    std::thread thread_;
+};
+
 class LibtorrentNode final : public Node {
  public:
     LibtorrentNode(EventLoop& loop, JobPool& jobs, const NodeOptions& options,
@@ -246,7 +278,8 @@ class LibtorrentNode final : public Node {
                     lt::dht::dht_default_storage_constructor(settings), announced);
             };
         params.dht_state = read_state(options.state);
-        session_ = std::make_shared<lt::session>(std::move(params));
+        guarded_ = std::make_shared<GuardedSession>(std::move(params), policy_);
+        session_ = std::shared_ptr<lt::session>(guarded_, &guarded_->session());
         // Runs on libtorrent's thread, perhaps while this goes: it touches what it shares only.
         session_->set_alert_notify(
             [this, &loop, notified = notified_, alive = std::weak_ptr<int>(alive_)] {
@@ -267,6 +300,7 @@ class LibtorrentNode final : public Node {
                                      lt::client_data_t(reinterpret_cast<void*>(ticket)));
     }
 
+    std::uint64_t refused_sends() const override { return guarded_->refused(); }
     void refresh() override { session_->post_dht_stats(); }
     void listen_again() override { session_->reopen_network_sockets(); }
 
@@ -357,7 +391,8 @@ class LibtorrentNode final : public Node {
     const AddressPolicy policy_;
     const NodeEvents events_;
     const std::shared_ptr<std::atomic<bool>> notified_ = std::make_shared<std::atomic<bool>>(false);
-    std::shared_ptr<lt::session> session_;  // with jobs that save its state
+    std::shared_ptr<GuardedSession> guarded_;
+    std::shared_ptr<lt::session> session_;  // the guarded one; with jobs that save its state
     const std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 

@@ -17,7 +17,7 @@ struct NodeOptions {
     std::uint16_t port = 0;              ///< 0: any free one, another for each address
     std::vector<std::string> bootstrap;  ///< "host:port"
     bool read_only = false;              ///< BEP 43
-    bool allow_private = false;
+    bool allow_private = false;          ///< see AddressPolicy; without it nothing is sent there
     /// What the node may send, its answers to others included; without room they starve.
     unsigned upload_bytes_per_second = 2'000'000;
     Bytes state;  ///< what save() gave, or empty
@@ -47,6 +47,8 @@ struct NodeEvents {
 /// what we ask. Loop thread only; events come there.
 class Node : public Wire {
  public:
+    /// Datagrams that were not sent: to addresses that the policy refuses, which nodes had named.
+    virtual std::uint64_t refused_sends() const = 0;
     /// Asks for the tables and their contacts: events tell.
     virtual void refresh() = 0;
     /// Binds anew: what was in use may be free by now.

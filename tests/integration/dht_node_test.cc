@@ -5,10 +5,9 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <optional>
-#include <set>
 #include <vector>
 
 #include "base/file_system.h"
@@ -17,9 +16,11 @@
 #include "dht/dht.h"
 #include "loop/event_loop.h"
 #include "loop/job_pool.h"
+#include "tests/support/child_process.h"
 #include "tests/support/loop_thread.h"
 #include "tests/support/public_network.h"
 #include "tests/support/raw_dht_node.h"
+#include "tests/support/temp_folder.h"
 
 namespace kollator::dht {
 namespace {
@@ -329,6 +330,22 @@ TEST_F(DhtPublicNetworkTest, ANodesIdIsBoundToTheAddressThatOthersSeeItAt) {
     }
 }
 
+/// What hostile nodes answer besides contacts: ten that are no peers, and 120 that are.
+std::vector<std::string> hostile_values(char node) {
+    std::vector<std::string> values = {std::string("\0\0\0\0\x1f\x90", 6),    // 0.0.0.0:8080
+                                       std::string("\x7f\0\0\1\x1f\x90", 6),  // 127.0.0.1:8080
+                                       std::string("\x0a\0\0\1\x1f\x90", 6),  // 10.0.0.1:8080
+                                       std::string("\xe0\0\0\1\x1f\x90", 6),  // 224.0.0.1:8080
+                                       std::string("\x2d\7\0\1\0\0", 6),      // no port
+                                       std::string("nonsense"),
+                                       std::string()};
+    for (char i = 0; i < 120; ++i) {
+        values.push_back(std::string("\x2d", 1) + static_cast<char>(40 + node) +
+                         std::string("\0", 1) + i + "\x1f\x90");
+    }
+    return values;
+}
+
 TEST_F(DhtPublicNetworkTest, HostileAnswersAreCutAndNeitherGivenOutNorDialled) {
     RawDhtNode introducer(loop_, public_v4(1));
     RawDhtNode loopback(loop_, kLoopback);
@@ -336,29 +353,16 @@ TEST_F(DhtPublicNetworkTest, HostileAnswersAreCutAndNeitherGivenOutNorDialled) {
     std::vector<std::unique_ptr<RawDhtNode>> hostile;
     for (unsigned i = 0; i < 3; ++i) {
         hostile.push_back(std::make_unique<RawDhtNode>(loop_, public_v4(20 + i)));
-        RawDhtNode& node = *hostile.back();
-        node.contacts = {loopback.contact(), intranet.contact()};
-        node.values = {std::string("\0\0\0\0\x1f\x90", 6),    // 0.0.0.0:8080
-                       std::string("\x7f\0\0\1\x1f\x90", 6),  // 127.0.0.1:8080
-                       std::string("\x0a\0\0\1\x1f\x90", 6),  // 10.0.0.1:8080
-                       std::string("\xe0\0\0\1\x1f\x90", 6),  // 224.0.0.1:8080
-                       std::string("\x2d\7\0\1\0\0", 6),      // no port
-                       std::string("nonsense"),
-                       std::string()};
-        for (char j = 0; j < 120; ++j) {
-            node.values.push_back(std::string("\x2d", 1) + static_cast<char>(40 + i) +
-                                  std::string("\0", 1) + j + "\x1f\x90");
-        }
-        introducer.contacts.push_back(node.contact());
+        hostile.back()->contacts = {loopback.contact(), intranet.contact()};
+        hostile.back()->values = hostile_values(static_cast<char>(i));
+        introducer.contacts.push_back(hostile.back()->contact());
     }
     const Swarm honest = swarm(introducer, addresses(public_v4, 4), 3);
     Dht& node = *honest[0];
     wait_for_contacts(node, 6);
 
     std::size_t most = 0;
-    std::set<std::string> keys;
     for (unsigned i = 0; i < 12; ++i) {
-        keys.emplace(as_text(key_of(i).span()));
         for (const Endpoint& peer : find(node, key_of(i))) {
             EXPECT_EQ(peer.address[0], 45) << peer.text();
         }
@@ -367,15 +371,76 @@ TEST_F(DhtPublicNetworkTest, HostileAnswersAreCutAndNeitherGivenOutNorDialled) {
     EXPECT_GE(most, 100U) << "they were asked";
     EXPECT_LE(most, 256U);
     announce(node, key_of(1));
-    for (const RawDhtNode* trap : {&loopback, &intranet}) {
-        // libtorrent's own searches, which are for its own id, do ask them.
-        for (const auto& query : trap->queries) {
-            EXPECT_NE(query.query, "ping");
-            EXPECT_NE(query.query, "announce_peer");
-            EXPECT_FALSE(keys.contains(query.target)) << query.from.text();
-        }
-        EXPECT_LE(trap->queries.size(), 100U);
+    // libtorrent's own searches, which are for its own id, would ask them.
+    EXPECT_TRUE(until([&] { return node.report().refused_sends > 0; }));
+    EXPECT_THAT(loopback.queries, IsEmpty());
+    EXPECT_THAT(intranet.queries, IsEmpty());
+}
+
+TEST_F(DhtPublicNetworkTest, NorAreThoseOfHostileNodesOverIPv6) {
+    RawDhtNode introducer(loop_, public_v6(1));
+    RawDhtNode loopback(loop_, "::1");
+    RawDhtNode hostile(loop_, public_v6(7));
+    hostile.contacts = {loopback.contact()};
+    introducer.contacts.push_back(hostile.contact());
+    const Swarm honest = swarm(introducer, addresses(public_v6, 3), 1);
+    EXPECT_TRUE(until([&] { return honest[0]->report().refused_sends > 0; }));
+    EXPECT_THAT(loopback.queries, IsEmpty());
+}
+
+// --- a worker ------------------------------------------------------------------------------------
+
+class DhtWorkerTest : public DhtPublicNetworkTest {
+ protected:
+    void SetUp() override {
+        DhtPublicNetworkTest::SetUp();
+        if (program_ == nullptr) GTEST_SKIP() << "KOLLATOR_BIN does not name the program";
     }
+    auto start(const std::string& host, const std::string& bootstrap, bool allow_private) {
+        return kollator::testing::ChildProcess::start(
+            {.command = {program_, "worker"},
+             .environment = {{"HOST", host},
+                             {"PORT", "0"},
+                             {"DATA_DIR", folder_.path().string()},
+                             {"DHT_PORT", "0"},
+                             {"DHT_BOOTSTRAP_NODES", bootstrap},
+                             {"DHT_ALLOW_PRIVATE", allow_private ? "true" : "false"},
+                             {"LOG_LEVEL", "off"}}});
+    }
+
+    const char* const program_ = std::getenv("KOLLATOR_BIN");
+    const kollator::testing_support::TempFolder folder_;
+};
+
+// From loopback its queries would reach nobody else.
+TEST_F(DhtWorkerTest, InAPrivateNetworkItAsksFromAnAddressOfThatNetwork) {
+    RawDhtNode introducer(loop_, "10.0.0.7");
+    RawDhtNode other(loop_, "10.0.0.8");
+    introducer.contacts = {other.contact()};
+    const auto worker = start("0.0.0.0", introducer.entry(), true);
+    ASSERT_TRUE(worker);
+    EXPECT_TRUE(until([&] {
+        return std::any_of(other.queries.begin(), other.queries.end(),
+                           [](const auto& query) { return query.query == "announce_peer"; });
+    }));
+    for (const RawDhtNode* node : {&introducer, &other}) {
+        for (const auto& query : node->queries) {
+            EXPECT_NE(query.from.address[0], 127) << query.query;
+        }
+    }
+}
+
+// What the nodes above show, of the program as it is linked.
+TEST_F(DhtWorkerTest, InAPublicNetworkItSendsNothingToPrivateAddresses) {
+    RawDhtNode introducer(loop_, public_v4(1));
+    RawDhtNode hostile(loop_, public_v4(2));
+    RawDhtNode intranet(loop_, "10.0.0.8");
+    hostile.contacts = {intranet.contact()};
+    introducer.contacts = {hostile.contact(), intranet.contact()};
+    const auto worker = start(public_v4(3), introducer.entry(), false);
+    ASSERT_TRUE(worker);
+    EXPECT_TRUE(until([&] { return hostile.queries.size() >= 5; }));
+    EXPECT_THAT(intranet.queries, IsEmpty());
 }
 
 }  // namespace
