@@ -121,17 +121,21 @@ TEST_F(CommandsTest, GoesOnAfterAFailureOfOneNameOnly) {
 
 TEST_F(CommandsTest, TellsHowAWorkerStandsInTheDht) {
     answer(200, R"({"dht":{"enabled":true,"ports":[6881],"announcer":{"keys":258,"due":1,"late":0,
-        "oldestAge":77},"network":{"contacts":90,"good":80,"stale":2,"lost":false,
+        "oldestAge":77},"lookups":{"asked":9,"cached":4,"withPeers":3,"done":5,"unanswered":1,
+        "successRate":0.8},"network":{"contacts":90,"good":80,"stale":2,"lost":false,
         "estimatedSize":15000000,"rttMs":93.25,"tables":[{"family":4,"nodeId":"ab","nodes":90,
         "replacements":4}]}}})");
     EXPECT_EQ(dht_status(client_, false, output_), 0);
     EXPECT_EQ(client_.asked.front(), "GET /stats");
-    ASSERT_GE(results_.size(), 5U);
+    ASSERT_GE(results_.size(), 6U);
     EXPECT_EQ(results_[0], "port            [6881]");
     EXPECT_EQ(results_[1], "node (IPv4)     ab, 90 nodes, 4 replacements");
     EXPECT_EQ(results_[2], "contacts        90, 80 good, 2 stale");
     EXPECT_NE(results_[3].find("15000000 nodes, round trip 93.2 ms"), std::string::npos);
     EXPECT_EQ(results_[4], "announced       258 keys, 1 due, 0 late, the oldest 77 s ago");
+    EXPECT_EQ(results_[5],
+              "look-ups        9 asked, 4 from the cache, 3 of 5 with peers, success rate 80.0 % "
+              "(1 unanswered)");
 }
 
 TEST_F(CommandsTest, AWorkerThatIsNotInTheDhtOrLostItIsAFailure) {

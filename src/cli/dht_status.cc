@@ -22,6 +22,14 @@ std::string at(const json& document, const char* path) {
     return value.dump();
 }
 
+std::string percent(const json& document, const char* path) {
+    const json::json_pointer pointer(path);
+    if (!document.contains(pointer) || !document[pointer].is_number()) return "-";
+    char text[32];
+    (void)std::snprintf(text, sizeof text, "%.1f %%", 100 * document[pointer].get<double>());
+    return text;
+}
+
 bool is_true(const json& document, const char* path) {
     const json::json_pointer pointer(path);
     return document.contains(pointer) && document[pointer] == true;
@@ -51,8 +59,9 @@ void tell(const json& dht, const Output& output) {
                           at(dht, "/announcer/oldestAge") + " s ago");
     line("look-ups", at(dht, "/lookups/asked") + " asked, " + at(dht, "/lookups/cached") +
                          " from the cache, " + at(dht, "/lookups/withPeers") + " of " +
-                         at(dht, "/lookups/done") + " with peers, " +
-                         at(dht, "/lookups/unanswered") + " unanswered");
+                         at(dht, "/lookups/done") + " with peers, success rate " +
+                         percent(dht, "/lookups/successRate") + " (" +
+                         at(dht, "/lookups/unanswered") + " unanswered)");
     line("messages", at(dht, "/messages/sent") + " sent, " + at(dht, "/messages/answered") +
                          " answered, " + at(dht, "/messages/timeouts") + " timeouts");
     line("heard", at(dht, "/heard/peers") + " peers of " + at(dht, "/heard/keys") + " keys");

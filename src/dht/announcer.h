@@ -21,11 +21,15 @@ struct RunReport {
     Duration took{};
 };
 
+/// No announcement of ours gets older than this. Nodes forget peers after 30 to 45 minutes.
+inline constexpr std::chrono::minutes kAnnouncePeriod{25};
+/// What announcing a key again takes, about: 17.6 to 18.0 in simulation (docs/performance.md).
+inline constexpr double kPacketsPerKey = 18;
+
 struct AnnouncerOptions {
     std::uint16_t port = 0;  ///< where clients begin
     bool v6 = false;         ///< the address family, and so the network (BEP 32)
-    /// No announcement of ours gets older than this. Nodes forget peers after 30 to 45 minutes.
-    Duration period = std::chrono::minutes(25);
+    Duration period = kAnnouncePeriod;
     /// A key is due this long before that, at a point chosen for an even load.
     Duration margin_least = std::chrono::seconds(60);
     Duration margin_most = std::chrono::seconds(210);

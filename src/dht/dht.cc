@@ -10,8 +10,8 @@ namespace {
 
 const log::Logger kLog("dht");
 
-/// The routing table is looked at often until there is one, and then seldom.
-constexpr std::chrono::milliseconds kRefreshEmpty{500};
+/// The routing table is looked at often while it grows, and then less and less.
+constexpr std::chrono::milliseconds kRefreshGrowing{500};
 /// A table that was not reported for so long has gone: its address, or the DHT was entered anew.
 constexpr std::chrono::seconds kTableAge{35};
 constexpr std::chrono::minutes kSaveInterval{5};
@@ -57,6 +57,7 @@ PeerFinderOptions finder_options(const DhtOptions& options) {
     PeerFinderOptions out;
     out.v4 = listens_on(options.node, false);
     out.v6 = listens_on(options.node, true);
+    out.on_answer = options.on_answer;
     return out;
 }
 
@@ -255,9 +256,12 @@ void Dht::rejoin() {
 
 void Dht::refresh() {
     node_->refresh();
-    refresh_timer_.start_after(
-        health_.contacts().empty() ? Duration(kRefreshEmpty) : options_.refresh,
-        [this] { refresh(); });
+    const std::size_t contacts = health_.contacts().size();
+    const std::size_t before = std::exchange(refreshed_contacts_, contacts);
+    const bool grows = contacts == 0 || contacts > before;
+    refresh_pause_ = grows ? Duration(kRefreshGrowing) : 2 * refresh_pause_;
+    if (contacts > 0) refresh_pause_ = std::min(refresh_pause_, options_.refresh);
+    refresh_timer_.start_after(refresh_pause_, [this] { refresh(); });
 }
 
 void Dht::save(std::function<void()> on_done) {

@@ -25,8 +25,10 @@ struct DhtOptions {
     unsigned packets_per_second = 2000;
     std::filesystem::path state_path;
     NodeHealthOptions health;
-    /// How often the routing table is looked at once there is one.
+    /// How often the routing table is looked at once it grows no more.
     Duration refresh = std::chrono::seconds(10);
+    /// See PeerFinderOptions.
+    std::function<void(Duration took, AnswerSource)> on_answer{};
 };
 
 struct DhtReport {
@@ -113,6 +115,8 @@ class Dht {
     std::map<std::string, std::string> listen_errors_;  // by address; as many as were given
     std::vector<Endpoint> last_contacts_;               // of when there were some
     std::uint64_t rejoins_ = 0;
+    Duration refresh_pause_{};
+    std::size_t refreshed_contacts_ = 0;  // that were known at the last look
     TimePoint next_save_{};
     TimePoint next_listen_{};
     bool advance_posted_ = false;

@@ -113,7 +113,11 @@ class PeerFinderTest : public LookupTest {
  protected:
     PeerFinderTest() {
         finder_ = std::make_unique<PeerFinder>(
-            queue_, PeerFinderOptions{.max_active = 64},
+            queue_,
+            PeerFinderOptions{
+                .max_active = 64,
+                .on_answer = [this](Duration took,
+                                    AnswerSource source) { answers_.emplace_back(took, source); }},
             [this](const InfoHash&, bool v6) { return v6 ? std::vector<Contact>() : seeds_; },
             nullptr);
         seeds_ = {all_.begin() + 10, all_.end()};
@@ -125,6 +129,7 @@ class PeerFinderTest : public LookupTest {
     }
     std::vector<Contact> seeds_;
     std::vector<Result<std::vector<Endpoint>>> found_;
+    std::vector<std::pair<Duration, AnswerSource>> answers_;
     const Endpoint peer_ = test_endpoint(9999, 8081);
 };
 
@@ -211,6 +216,14 @@ TEST_F(PeerFinderTest, WithoutARecordOfItsOwnTheShardsPeersAreGiven) {
     found = ask(3s);
     ASSERT_TRUE(found && found->ok());
     EXPECT_THAT(**found, ::testing::ElementsAre(peer_)) << "its own record comes first";
+
+    ASSERT_EQ(answers_.size(), 2U);
+    EXPECT_EQ(answers_[0].second, AnswerSource::kNetwork);
+    EXPECT_EQ(answers_[0].first, Duration(20ms));
+    ask(3s);
+    ASSERT_EQ(answers_.size(), 3U);
+    EXPECT_EQ(answers_[2].second, AnswerSource::kCache);
+    EXPECT_LE(answers_[2].first, Duration(10ms));
 }
 
 TEST_F(LookupTest, HealthKnowsTheGoodTheStaleAndTheSizeOfTheNetwork) {

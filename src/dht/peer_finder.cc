@@ -9,29 +9,37 @@ namespace kollator::dht {
 /// grace runs.
 struct PeerFinder::Either {
     OnFound on_found;
+    std::function<void(Duration, AnswerSource)> on_answer;
+    TimePoint asked{};
+    AnswerSource own_source = AnswerSource::kNetwork;
+    AnswerSource shard_source = AnswerSource::kNetwork;
     std::optional<Result<Peers>> own;
     Peers shard;
     bool shard_ended = false;
     bool answered = false;
     TimePoint grace_ends{};
 
-    void answer(TimePoint now, Result<Peers> result) {
+    void answer(TimePoint now, Result<Peers> result, AnswerSource source) {
         if (std::exchange(answered, true)) return;
+        if (result && on_answer) on_answer(now - asked, source);
         on_found(now, std::move(result));
     }
     /// Once both have ended, or the key's own has peers.
     void settle(TimePoint now) {
         if (!own) return;
-        if (own->ok() && !(*own)->empty()) return answer(now, std::move(*own));
+        if (own->ok() && !(*own)->empty()) return answer(now, std::move(*own), own_source);
         if (!shard_ended) return;
-        answer(now, shard.empty() ? std::move(*own) : Result<Peers>(std::move(shard)));
+        const bool cached =
+            own_source == AnswerSource::kCache && shard_source == AnswerSource::kCache;
+        answer(now, shard.empty() ? std::move(*own) : Result<Peers>(std::move(shard)),
+               cached ? AnswerSource::kCache : AnswerSource::kNetwork);
     }
 };
 
 PeerFinder::PeerFinder(QueryQueue& queue, PeerFinderOptions options, Seeds seeds,
                        OnOutcome on_outcome)
     : queue_(queue),
-      options_(options),
+      options_(std::move(options)),
       seeds_(std::move(seeds)),
       on_outcome_(std::move(on_outcome)) {}
 
@@ -41,7 +49,7 @@ void PeerFinder::later(OnFound on_found, Result<Peers> result) {
     answers_.emplace_back(std::move(on_found), std::move(result));
 }
 
-void PeerFinder::find(TimePoint now, const InfoHash& key, OnFound on_found) {
+AnswerSource PeerFinder::find(TimePoint now, const InfoHash& key, OnFound on_found) {
     ++stats_.asked;
     auto found = index_.find(key);
     if (found != index_.end()) {
@@ -49,19 +57,21 @@ void PeerFinder::find(TimePoint now, const InfoHash& key, OnFound on_found) {
         const bool fresh = !entry.done() || now < entry.expires;
         if (fresh && (!entry.peers.empty() || entry.looking == 0)) {
             ++stats_.cached;
-            return later(std::move(on_found), entry.peers);
+            later(std::move(on_found), entry.peers);
+            return AnswerSource::kCache;
         }
         if (fresh && waiting_ < options_.max_waiting) {
             ++stats_.shared;
             ++waiting_;
             entry.waiting.push_back(std::move(on_found));
-            return;
+            return AnswerSource::kNetwork;
         }
         if (!fresh) erase(found->second);  // expired: its look-ups have gone
     }
     if (active_ >= options_.max_active || waiting_ >= options_.max_waiting || !make_room()) {
         ++stats_.refused;
-        return later(std::move(on_found), make_error(ErrorCode::kLimit, "too many look-ups"));
+        later(std::move(on_found), make_error(ErrorCode::kLimit, "too many look-ups"));
+        return AnswerSource::kNetwork;
     }
     entries_.emplace_back();
     Entry& entry = entries_.back();
@@ -71,6 +81,7 @@ void PeerFinder::find(TimePoint now, const InfoHash& key, OnFound on_found) {
     ++waiting_;
     index_[key] = std::prev(entries_.end());
     begin(now, entry);
+    return AnswerSource::kNetwork;
 }
 
 /// One that has ended goes for a new one; those under way are bounded by max_active.
@@ -164,17 +175,20 @@ void PeerFinder::find_either(TimePoint now, const InfoHash& key, const InfoHash&
                              OnFound on_found) {
     const auto either = std::make_shared<Either>();
     either->on_found = std::move(on_found);
+    either->on_answer = options_.on_answer;
+    either->asked = now;
     // The shard first: it is in the cache more often, and then costs nothing.
-    find(now, shard,
-         [this, alive = std::weak_ptr<int>(alive_), either](TimePoint then, Result<Peers> peers) {
-             either->shard_ended = true;
-             if (peers) either->shard = std::move(*peers);
-             either->settle(then);
-             if (either->answered || either->shard.empty() || alive.expired()) return;
-             either->grace_ends = then + options_.shard_grace;
-             eithers_.push_back(either);
-         });
-    find(now, key, [either](TimePoint then, Result<Peers> peers) {
+    either->shard_source = find(
+        now, shard,
+        [this, alive = std::weak_ptr<int>(alive_), either](TimePoint then, Result<Peers> peers) {
+            either->shard_ended = true;
+            if (peers) either->shard = std::move(*peers);
+            either->settle(then);
+            if (either->answered || either->shard.empty() || alive.expired()) return;
+            either->grace_ends = then + options_.shard_grace;
+            eithers_.push_back(either);
+        });
+    either->own_source = find(now, key, [either](TimePoint then, Result<Peers> peers) {
         either->own = std::move(peers);
         either->settle(then);
     });
@@ -189,7 +203,7 @@ void PeerFinder::advance(TimePoint now) {
             continue;
         }
         at = eithers_.erase(at);
-        either->answer(now, std::move(either->shard));
+        either->answer(now, std::move(either->shard), AnswerSource::kNetwork);
     }
     for (const InfoHash& key : std::vector<InfoHash>(under_way_)) {
         for (const bool v6 : {false, true}) {

@@ -11,6 +11,8 @@
 
 namespace kollator::dht {
 
+enum class AnswerSource : std::uint8_t { kCache, kNetwork };
+
 struct PeerFinderOptions {
     bool v4 = true;
     bool v6 = false;
@@ -25,6 +27,8 @@ struct PeerFinderOptions {
     /// two where nodes are dead.
     std::size_t max_active = 512;
     std::size_t max_waiting = 4096;
+    /// Told of each find_either() that was answered with peers, or with that there are none.
+    std::function<void(Duration took, AnswerSource)> on_answer{};
 };
 
 struct PeerFinderStats {
@@ -58,7 +62,8 @@ class PeerFinder {
     PeerFinder(const PeerFinder&) = delete;
     PeerFinder& operator=(const PeerFinder&) = delete;
 
-    void find(TimePoint now, const InfoHash& key, OnFound on_found);
+    /// Gives whether the cache has the answer.
+    AnswerSource find(TimePoint now, const InfoHash& key, OnFound on_found);
     /// As find(), and where `key` has no peers, those of `shard`: both are looked for at once.
     void find_either(TimePoint now, const InfoHash& key, const InfoHash& shard, OnFound on_found);
 

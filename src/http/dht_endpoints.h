@@ -51,11 +51,13 @@ struct DhtStats {
     std::uint64_t refused_keys = 0;  ///< there was no room for them
     std::size_t memory_bytes = 0;
     unsigned packets_per_second = 0;  ///< the limit
+    double packets_needed = 0;        ///< a second, for all keys in time
 
     std::uint64_t queries = 0;  ///< of ours, sent
     std::uint64_t answers = 0;
     std::uint64_t timeouts = 0;
     std::uint64_t dropped = 0;
+    std::uint64_t refused_sends = 0;  ///< to addresses that must not be dialled
 
     std::uint64_t lookups = 0;  ///< asked
     std::uint64_t lookups_cached = 0;

@@ -24,6 +24,13 @@ HealthCheck dht_health(const DhtStats& stats) {
                         "not for {} s: raise DHT_ANNOUNCE_PACKETS_PER_SECOND",
                         stats.late, stats.keys, stats.oldest_s));
     }
+    if (stats.packets_needed > stats.packets_per_second) {
+        return warn(
+            fmt::format("to announce {} keys within 25 minutes takes {:.0f} packets a second, and "
+                        "the limit is {}: raise DHT_ANNOUNCE_PACKETS_PER_SECOND, and "
+                        "DHT_UPLOAD_KBPS where that is less",
+                        stats.keys, stats.packets_needed, stats.packets_per_second));
+    }
     if (stats.refused_keys > 0) {
         return warn(
             fmt::format("{} names are not announced: there are too many", stats.refused_keys));

@@ -30,6 +30,18 @@ TEST(DhtHealth, WarnsOfLateAnnouncementsAndSaysWhatToRaise) {
     EXPECT_THAT(check.detail, HasSubstr("DHT_ANNOUNCE_PACKETS_PER_SECOND"));
 }
 
+TEST(DhtHealth, WarnsOfWhatCannotBeAnnouncedInTimeBeforeItIsLate) {
+    DhtStats stats = healthy();
+    stats.packets_per_second = 10;
+    stats.packets_needed = 10;
+    EXPECT_EQ(dht_health(stats).status, CheckStatus::kOk);
+    stats.packets_needed = 12;
+    const HealthCheck check = dht_health(stats);
+    EXPECT_EQ(check.status, CheckStatus::kWarn);
+    EXPECT_THAT(check.detail, HasSubstr("1000 keys within 25 minutes takes 12 packets a second"));
+    EXPECT_THAT(check.detail, HasSubstr("the limit is 10: raise DHT_ANNOUNCE_PACKETS_PER_SECOND"));
+}
+
 TEST(DhtHealth, WarnsOfALostNetworkBeforeWhatComesOfIt) {
     DhtStats stats = healthy();
     stats.late = 7;

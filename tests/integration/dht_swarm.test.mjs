@@ -132,16 +132,28 @@ test("clients look up and have announced over their data channel, and not withou
     }
 });
 
-test("an answer from the cache takes less than 10 ms", async () => {
+/** Answers of the worker to look-ups since its start, as it measured them: all, and those in time. */
+async function answersFrom(source, seconds) {
+    const metrics = await (await fetch(`${worker.url}/metrics`)).text();
+    const count = (bound) => Number(new RegExp(
+        `^kollator_dht_lookup_seconds_bucket\\{source="${source}",le="${bound}"\\} (\\d+)$`, "m").exec(metrics)[1]);
+    return { all: count("\\+Inf"), inTime: count(seconds) };
+}
+
+test("an answer from the cache takes the worker less than 10 ms", async () => {
     await workerFinds(chunk);
+    const before = await answersFrom("cache", "0.01");
     const took = [];
     for (let i = 0; i < 100; i++) {
         const began = performance.now();
         await workerFinds(chunk);
         took.push(performance.now() - began);
     }
+    const after = await answersFrom("cache", "0.01");
+    assert.equal(after.all - before.all, 100);
+    assert.ok(after.inTime - before.inTime >= 50, `${after.inTime - before.inTime} of 100`);
+    // The asker's own share, and HTTP's, is this process's, which is 25 nodes besides.
     took.sort((a, b) => a - b);
-    // A busy machine delays many of them; what takes a network's time delays all.
     assert.ok(took[10] < 10, `a tenth took ${took[10]} ms at most, the median ${took[50]} ms`);
 });
 
@@ -171,9 +183,17 @@ test("aria2 finds the worker under the magnet link's hash, and the worker finds 
 test("kollator dht status tells how the worker stands", async () => {
     const { stdout } = await execute(process.env.KOLLATOR_BIN, ["dht", "status", "--url", worker.url]);
     assert.match(stdout, /^node \(IPv4\) +[0-9a-f]{40}, \d+ nodes/m);
+    assert.match(stdout, /^contacts +\d+, \d+ good, \d+ stale$/m);
+    assert.match(stdout, /^network +about [1-9]\d* nodes, round trip \d+\.\d ms \(99 %: \d+\.\d ms\)$/m);
     assert.match(stdout, /^announced +258 keys, /m);
+    assert.match(stdout, /^look-ups .* success rate (100|9\d)\.\d %/m);
     const metrics = await (await fetch(`${worker.url}/metrics`)).text();
     assert.match(metrics, /^kollator_dht_keys 258$/m);
+    assert.match(metrics, /^kollator_dht_contacts [1-9]\d*$/m);
+    assert.match(metrics, /^kollator_dht_contacts_(good|stale) \d+$/m);
+    assert.match(metrics, /^kollator_dht_network_nodes [1-9]/m);
+    assert.match(metrics, /^kollator_dht_lookup_success_ratio (1|0\.9\d*)$/m);
+    assert.match(metrics, /^kollator_dht_rtt_p99_seconds [0-9.e-]+$/m);
     assert.equal((await worker.get("/health")).checks.dht.status, "ok");
 });
 
@@ -210,9 +230,17 @@ test("with a third of the nodes gone, at least 95 % of the look-ups succeed", as
     for (const [i, hash] of hashes.entries()) await announce(nodes[i % 10], infoHash(hash), 31_000 + i);
     for (let i = 16; i < JAVASCRIPT_NODES; i++) nodes[i].destroy();
     for (let i = 18; i < LIBTORRENT_NODES; i++) await libtorrent.kill(i);
+    // Where all four that are asked first are dead, the shard's answer comes before the chunk's own
+    // record; whoever asks again has it.
     let found = 0;
     for (const [i, hash] of hashes.entries()) {
-        if ((await workerFinds(hash)).includes(`127.0.0.1:${31_000 + i}`)) found++;
+        const deadline = performance.now() + 5000;
+        let has = false;
+        while (!has && performance.now() < deadline) {
+            has = (await workerFinds(hash)).includes(`127.0.0.1:${31_000 + i}`);
+            if (!has) await new Promise((go) => setTimeout(go, 100));
+        }
+        if (has) found++;
     }
     assert.ok(found >= 57, `${found} of 60`);
 });

@@ -13,7 +13,7 @@ import { Flag } from "../../bench/load/wire.mjs";
 const PATIENCE_MS = 30_000;
 
 export const Code = {
-    BAD_REQUEST: 1, NOT_FOUND: 2, TOO_LARGE: 3, HASH_MISMATCH: 4, UNAVAILABLE: 6, UNSUPPORTED: 8,
+    BAD_REQUEST: 1, NOT_FOUND: 2, TOO_LARGE: 3, HASH_MISMATCH: 4, BUSY: 5, UNAVAILABLE: 6, UNSUPPORTED: 8,
 };
 export const Type = {
     CHUNK_REQUEST: 1, CHUNK_STORE: 3, CHUNK_LIST: 4, DHT_ANNOUNCE: 5, DHT_LOOKUP: 7,
