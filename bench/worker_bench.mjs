@@ -5,10 +5,11 @@
 //
 // KOLLATOR_BIN names the executable (default build/release/src/app/kollator).
 
-import { createHash, createHmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { cleanup } from 'node-datachannel';
+import { seededChunk } from './load/chunks.mjs';
 import { Connection } from './load/client.mjs';
 import { cpuSeconds, residentBytes, startWorker } from './load/worker.mjs';
 
@@ -27,17 +28,6 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
   },
 });
-
-/** Repeatable bytes: SHA-256 in counter mode would be slow, so a keyed pattern over one block. */
-function seededChunk(seed, size) {
-  const block = createHmac('sha512', 'kollator-bench').update(String(seed)).digest();
-  const chunk = Buffer.alloc(size);
-  for (let at = 0; at < size; at += block.length) {
-    block.copy(chunk, at);
-    if (at + 4 <= size) chunk.writeUInt32LE((at ^ seed) >>> 0, at);
-  }
-  return chunk;
-}
 
 function percentile(sorted, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];

@@ -20,18 +20,18 @@ constexpr std::size_t kStepAfterLossBytes = 5'000'000;
 }  // namespace
 
 void FlightCap::on_acknowledged(std::size_t bytes, std::optional<Duration> round_trip) {
-    if (off_) return;
-    off_ = round_trip && *round_trip >= kNearLimit;
+    far_ = round_trip && *round_trip >= kNearLimit;
+    if (lifted_ || far_) return;
     since_change_ += bytes;
     since_loss_ += bytes;
     if (since_change_ < (lost_ ? kStepAfterLossBytes : kStepBytes)) return;
     since_change_ = 0;
     bytes_ += bytes_ / 8;
-    if (bytes_ >= kMostBytes) off_ = true;
+    if (bytes_ >= kMostBytes) lifted_ = true;
 }
 
 void FlightCap::on_loss(std::size_t in_flight_bytes) {
-    if (off_) return;
+    if (lifted_ || far_) return;
     // What goes with the first loss of a window is the same event.
     if (lost_ && since_loss_ < 2 * bytes_) return;
     lost_ = true;

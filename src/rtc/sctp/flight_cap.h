@@ -12,7 +12,9 @@ namespace kollator::rtc {
 /// where its buffer is small (a browser's: 128 KiB, about 50 datagrams) a window that grows until
 /// something is lost loses dozens of datagrams again and again. So the bound begins low, grows with
 /// what arrives, and after a loss stays under what was in flight then, trying for more only seldom.
-/// A path of more than kNearLimit is not bounded: its losses are of another kind. Pure.
+/// A path of more than kNearLimit is not bounded: its losses are of another kind. The first round
+/// trips of a near one may be long, too: who gets a single packet may wait for the next before it
+/// acknowledges (RFC 9260 6.2). Pure.
 class FlightCap {
  public:
     /// A packet acknowledged `bytes`; `round_trip` is the shortest so far.
@@ -21,12 +23,13 @@ class FlightCap {
     void on_loss(std::size_t in_flight_bytes);
 
     /// 0: none.
-    std::size_t bytes() const { return off_ ? 0 : bytes_; }
+    std::size_t bytes() const { return lifted_ || far_ ? 0 : bytes_; }
 
  private:
     static constexpr std::size_t kFirstBytes = 64 * 1024;
 
-    bool off_ = false;
+    bool lifted_ = false;  ///< the peer takes anything
+    bool far_ = false;
     std::size_t bytes_ = kFirstBytes;
     bool lost_ = false;
     std::size_t since_change_ = 0;  ///< bytes acknowledged

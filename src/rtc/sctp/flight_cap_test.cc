@@ -63,5 +63,13 @@ TEST(FlightCap, DoesNotConcernFarPaths) {
     EXPECT_EQ(cap.bytes(), 0U);
 }
 
+TEST(FlightCap, APathThatTurnsOutNearIsBoundedFromThenOn) {
+    FlightCap cap;
+    cap.on_acknowledged(1000, milliseconds(20));
+    EXPECT_EQ(cap.bytes(), 0U);
+    cap.on_acknowledged(1000, kNear);
+    EXPECT_EQ(cap.bytes(), 65536U);
+}
+
 }  // namespace
 }  // namespace kollator::rtc
