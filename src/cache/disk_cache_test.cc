@@ -188,6 +188,22 @@ TEST_F(DiskCacheTest, TellsItsObserverWhatComesAndGoes) {
     ASSERT_TRUE(loop_.run_until([&] { return cleared; }, kPatience));
 }
 
+TEST_F(DiskCacheTest, TellsItsObserverWhatHasBecomeTooOld) {
+    upkeep_interval_ = std::chrono::milliseconds(10);
+    open(1'000'000, std::chrono::hours(1));
+    std::set<ChunkId> gone;
+    cache_->observe([&](const ChunkId& id, bool is) {
+        if (!is) gone.insert(id);
+    });
+    const TestChunk older = make_chunk(1000, 1);
+    ASSERT_TRUE(insert(older));
+    clock_.advance(std::chrono::minutes(50));
+    ASSERT_TRUE(insert(make_chunk(1000, 2)));
+    clock_.advance(std::chrono::minutes(20));
+    ASSERT_TRUE(loop_.run_until([&] { return !gone.empty(); }, kPatience));
+    EXPECT_EQ(gone, std::set<ChunkId>{older.id});
+}
+
 TEST_F(DiskCacheTest, ARestartKeepsTheOrder) {
     open(4 * file_bytes_of(1000));
     std::vector<TestChunk> chunks;

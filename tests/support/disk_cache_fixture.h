@@ -44,12 +44,14 @@ inline std::uint64_t bytes_in(const std::filesystem::path& folder) {
 class DiskCacheTest : public testing::Test {
  protected:
     bool replaceable_ = false;
+    Duration upkeep_interval_ = std::chrono::minutes(1);
     void open(std::uint64_t max_bytes = 1'000'000, Duration max_age = {}) {
         cache_.reset();
         CacheOptions options;
         options.path = folder_.path() / "cache";
         options.max_bytes = max_bytes;
         options.max_age = max_age;
+        options.upkeep_interval = upkeep_interval_;
         options.policy = PolicyKind::kLru;  // whose order is plain to see
         options.replaceable = replaceable_;
         cache_ = open_disk_cache(loop_, jobs_, fs_, clock_, options);
