@@ -113,13 +113,13 @@ export class Connection {
     return hash;
   }
 
-  /** Gives the chunk's bytes. */
-  async get(hash) {
-    return (await this.timed(hash)).chunk;
+  /** Gives the chunk's bytes. `onBytes` is told how many came with each message. */
+  async get(hash, onBytes) {
+    return (await this.timed(hash, onBytes)).chunk;
   }
 
   /** The chunk's bytes, and how long its first ones took. */
-  async timed(hash) {
+  async timed(hash, onBytes) {
     let chunk;
     let got = 0;
     let firstByteMs;
@@ -127,7 +127,9 @@ export class Connection {
     const onFragment = (body) => {
       firstByteMs ??= performance.now() - asked;
       chunk ??= Buffer.allocUnsafe(body.readUInt32BE(0));
-      got += body.copy(chunk, body.readUInt32BE(4), 8);
+      const count = body.copy(chunk, body.readUInt32BE(4), 8);
+      got += count;
+      onBytes?.(count);
     };
     const id = this.#nextId++;
     await this.#request(id, [chunkRequest(id, hash)], { onFragment });

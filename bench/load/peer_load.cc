@@ -3,11 +3,13 @@
 //
 //     peer_load --url http://127.0.0.1:8081 --pid <the worker's>
 //               [--connections 1] [--in-flight 1] [--size 5242880] [--chunks 20]
-//               [--requests 200] [--idle-seconds 0]
+//               [--requests 200] [--seconds 0] [--no-store] [--idle-seconds 0]
 //
 // Stores the chunks, reads each once over each connection with its SHA-256 checked, and then reads
 // `requests` of them, compared with what was stored: a hash a byte would make this the slower end.
-// With --idle-seconds it asks for nothing and holds the connections. Prints one line of JSON.
+// With --seconds it reads for that long, without the reading beforehand, and counts what comes;
+// --no-store where an earlier run stored them. With --idle-seconds it asks for nothing and holds
+// the connections. Prints one line of JSON.
 #include <fmt/core.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -48,6 +50,8 @@ struct Settings {
     std::size_t size_bytes = 5U << 20;
     std::size_t chunks = 20;
     std::size_t requests = 200;
+    int seconds = 0;
+    bool store = true;
     int idle_seconds = 0;
 };
 
@@ -135,6 +139,10 @@ class Load {
             random.fill(bytes->span());
             const ChunkId id(crypto::sha256(std::as_const(*bytes).span()));
             chunks_.push_back({id, bytes});
+            if (!settings_.store) {
+                ++stored;
+                continue;
+            }
             bool done = false;
             connections_.front()->requests().store(id, std::move(bytes), {}, [&](auto answer) {
                 KOLLATOR_CHECK(answer.ok());
@@ -164,29 +172,30 @@ class Load {
     std::vector<double> fetch(std::size_t requests) {
         std::vector<double> times;
         std::size_t asked = 0, active = 0;
-        std::function<void(peer::Connection&)> ask = [&](peer::Connection& connection) {
+        const std::function<void(peer::Connection&)> ask = [&](peer::Connection& connection) {
             if (asked == requests) return;
             ++active;
             const auto begun = Clock::now();
             const Chunk& chunk = chunks_[asked++ % chunks_.size()];
-            const auto same = [&chunk](const protocol::ResponseFragment& part) -> Status {
-                const ByteSpan stored = std::as_const(*chunk.bytes).span();
-                KOLLATOR_CHECK(
-                    std::equal(part.data.begin(), part.data.end(), stored.begin() + part.offset));
-                return {};
-            };
-            connection.requests().stream({chunk.id, 0, 0}, {}, same, [&, begun](auto answer) {
-                if (!answer) fmt::print(stderr, "{}\n", answer.error().detail);
-                KOLLATOR_CHECK(answer.ok());
-                times.push_back(seconds_since(begun) * 1e3);
-                --active;
-                ask(connection);
-            });
+            connection.requests().stream({chunk.id, 0, 0}, {}, sink_of(chunk),
+                                         [&, begun](auto answer) {
+                                             if (!answer)
+                                                 fmt::print(stderr, "{}\n", answer.error().detail);
+                                             KOLLATOR_CHECK(answer.ok());
+                                             times.push_back(seconds_since(begun) * 1e3);
+                                             --active;
+                                             ask(connection);
+                                         });
         };
         for (std::size_t lane = 0; lane < settings_.in_flight; ++lane) {
             for (const auto& connection : connections_) ask(*connection);
         }
-        wait([&] { return active == 0; });
+        const auto begun = Clock::now();
+        const auto is_over = [&] {
+            return settings_.seconds > 0 && seconds_since(begun) > settings_.seconds;
+        };
+        wait([&] { return active == 0 || is_over(); });
+        if (active > 0) connections_.clear();  // with what is under way
         return times;
     }
 
@@ -196,6 +205,7 @@ class Load {
         const double grown = resident_kilobytes(settings_.pid) - memory;
         if (settings_.idle_seconds > 0) return idle(grown);
         store();
+        if (settings_.seconds > 0) return run_for_a_time();
         verify();
         const double worker = cpu_seconds(settings_.pid);
         const double own = own_cpu_seconds();
@@ -238,6 +248,25 @@ class Load {
         std::unique_ptr<peer::Dialer> dialer;
     };
 
+    void run_for_a_time() {
+        const auto begun = Clock::now();
+        (void)fetch(SIZE_MAX);
+        fmt::print(R"({{"megabits_per_second":{:.1f}}})"
+                   "\n",
+                   static_cast<double>(received_bytes_) * 8 / 1e6 / seconds_since(begun));
+    }
+
+    /// Takes what comes, compared with what was stored.
+    peer::FragmentSink sink_of(const Chunk& chunk) {
+        return [this, &chunk](const protocol::ResponseFragment& part) -> Status {
+            const ByteSpan stored = std::as_const(*chunk.bytes).span();
+            KOLLATOR_CHECK(
+                std::equal(part.data.begin(), part.data.end(), stored.begin() + part.offset));
+            received_bytes_ += part.data.size();
+            return {};
+        };
+    }
+
     void idle(double grown_kilobytes) {
         const double worker = cpu_seconds(settings_.pid);
         const auto begun = Clock::now();
@@ -260,6 +289,7 @@ class Load {
     std::vector<std::unique_ptr<Client>> clients_;
     std::vector<std::unique_ptr<peer::Connection>> connections_;
     std::vector<Chunk> chunks_;
+    std::uint64_t received_bytes_ = 0;
     std::string setup_;
 };
 
@@ -278,6 +308,8 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(1, 5 << 20));
     app.add_option("--chunks", settings.chunks)->check(CLI::PositiveNumber);
     app.add_option("--requests", settings.requests)->check(CLI::PositiveNumber);
+    app.add_option("--seconds", settings.seconds);
+    app.add_flag("!--no-store", settings.store);
     app.add_option("--idle-seconds", settings.idle_seconds);
     CLI11_PARSE(app, argc, argv);
     kollator::log::configure(kollator::log::Level::kError, "");

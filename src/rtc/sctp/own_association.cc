@@ -14,6 +14,10 @@ constexpr int kMaxErrors = 10;
 constexpr Duration kHeartbeatInterval = std::chrono::seconds(30);
 /// A queued message costs some 200 bytes beside its payload: tiny ones may hold 1 MB at most.
 constexpr std::size_t kMaxQueuedMessages = 4096;
+/// Room that is worth telling of, where that is less than half of the buffer. Half of a large one
+/// would come free once in a round trip, since what was written last fills the other, and half of
+/// the path would be empty.
+constexpr std::size_t kMostRefillBytes = 256 * 1024;
 /// What waits to be answered; a peer that asks for more meanwhile asks again.
 constexpr std::size_t kMaxControls = 64;
 /// Packets in one turn; then the other connections have theirs. Two of UdpSocket's runs.
@@ -188,7 +192,8 @@ bool OwnAssociation::has_room(std::size_t size_bytes) const {
 /// Whether there is now the room that send() had not.
 bool OwnAssociation::check_space() {
     if (!awaits_space_ || state_ != State::kConnected) return false;
-    const std::size_t needed = std::max(sender_->capacity_bytes() / 2, wanted_bytes_);
+    const std::size_t refill = std::min(sender_->capacity_bytes() / 2, kMostRefillBytes);
+    const std::size_t needed = std::max(refill, wanted_bytes_);
     return has_room(needed) && sender_->buffered_messages() <= kMaxQueuedMessages / 2;
 }
 

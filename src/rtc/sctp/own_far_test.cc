@@ -37,17 +37,18 @@ struct Carried {
     double sent_again = 0;  ///< of what arrived
 };
 
+void pump(SctpPair& pair) {
+    static const Bytes body(64 * 1024 + 14, 1);  // a fragment and its head
+    while (pair.a.association->send({}, {}, body).ok()) continue;
+}
+
 /// From the third second to the fifth.
 Carried carry(const SctpLink& link) {
     SctpPair pair(3, link);
     pair.b.keep_messages = false;
     EXPECT_TRUE(pair.connect());
-    const Bytes body(64 * 1024, 1);
-    const auto pump = [&] {
-        while (pair.a.association->send({}, {}, body).ok()) continue;
-    };
-    pair.a.on_writable = pump;
-    pump();
+    pair.a.on_writable = [&pair] { pump(pair); };
+    pump(pair);
     pair.run_for(seconds(3));
     const std::uint64_t before = pair.b.bytes_received;
     const std::uint64_t again_before = pair.a.stack->stats().retransmitted_bytes;
@@ -69,6 +70,40 @@ TEST_P(OwnSctpFar, FillsTheLink) {
     const Carried carried = carry(link);
     EXPECT_GT(carried.bytes_per_second, GetParam().least_share * kLinkBytesPerSecond)
         << carried.sent_again * 100 << " % sent again";
+}
+
+/// A client connects, and asks when somebody clicked.
+TEST(OwnSctpIdle, BeginsAsFastAfterwards) {
+    SctpLink link;
+    link.delay = milliseconds(25);
+    link.bytes_per_second = kLinkBytesPerSecond;
+    link.queue_bytes = 1'000'000;
+    SctpPair pair(3, link);
+    pair.b.keep_messages = false;
+    ASSERT_TRUE(pair.connect());
+    pair.a.on_writable = [&pair] { pump(pair); };
+    ASSERT_TRUE(pair.a.association->send({}, {}, Bytes(100)).ok());
+    pair.run_for(seconds(3));
+    pump(pair);
+    pair.run_for(seconds(1));
+    EXPECT_GT(static_cast<double>(pair.b.bytes_received), kLinkBytesPerSecond / 2);
+}
+
+TEST(OwnSctpBuffer, IsFilledAsItEmpties) {
+    constexpr std::size_t kBufferBytes = 1024 * 1024;
+    SctpLink link;
+    link.delay = milliseconds(25);
+    SctpPair pair(3, link);
+    pair.b.keep_messages = false;
+    pair.a.options.max_send_buffer_bytes = kBufferBytes;
+    ASSERT_TRUE(pair.connect());
+    pair.a.on_writable = [&pair] { pump(pair); };
+    pump(pair);
+    pair.run_for(seconds(2));
+    const std::uint64_t before = pair.b.bytes_received;
+    pair.run_for(seconds(2));
+    // A buffer's content in a round trip is what there can be.
+    EXPECT_GT(static_cast<double>(pair.b.bytes_received - before), 0.75 * kBufferBytes * 2 / 0.05);
 }
 
 struct Shallow {

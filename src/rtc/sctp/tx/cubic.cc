@@ -186,8 +186,9 @@ void Cubic::on_timeout(TimePoint) {
 
 void Cubic::on_idle() {
     // RFC 9260 7.2.1: "cwnd of the transport address SHOULD be adjusted to max(cwnd / 2, 4*MTU) per
-    // RTO"; not below what a new connection begins with.
-    threshold_ = std::max(window_, kInitialWindow * packet_);
+    // RTO"; not below what a new connection begins with. What the path carried it may carry again
+    // (RFC 2861 3.1), and a new connection has not yet asked.
+    threshold_ = std::max(threshold_, window_);
     window_ = std::clamp(window_ / 2, std::min(window_, kInitialWindow * packet_), window_);
     epoch_.reset();
 }
