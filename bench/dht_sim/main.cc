@@ -2,7 +2,8 @@
 //
 //     dht_sim [keys] [nodes] [packets/s] [cycles] [naive cycles]
 //
-// Each line is one period of 25 minutes; "naive" looks every key up anew each time.
+// Each line is one period of 25 minutes; "naive" looks every key up anew each time. At the end:
+// how long look-ups of others' keys take, from the routing table alone and as the worker does it.
 
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 namespace {
 
 using kollator::testing::DhtCycle;
+using kollator::testing::DhtLookUps;
 using kollator::testing::DhtSimulation;
 using kollator::testing::DhtSimulationOptions;
 
@@ -31,6 +33,19 @@ void run(const DhtSimulationOptions& options, int cycles) {
     const auto stats = simulation.announcer().stats(simulation.network().now());
     std::fprintf(stderr, "table: %.1f bytes a key\n",
                  static_cast<double>(stats.memory_bytes) / static_cast<double>(stats.keys));
+}
+
+void look_up(const DhtSimulationOptions& options) {
+    constexpr std::size_t kLookUps = 2000;
+    DhtSimulation simulation(options);
+    (void)simulation.run(std::chrono::minutes(25));
+    std::printf("| look-ups begin at | found | p50 s | p99 s |\n| --- | --- | --- | --- |\n");
+    for (const bool pooled : {false, true}) {
+        const DhtLookUps found = simulation.look_up(kLookUps, pooled);
+        std::printf("| %s | %zu of %zu | %.3f | %.3f |\n",
+                    pooled ? "and nodes that answered lately" : "the routing table", found.found,
+                    kLookUps, found.p50_s, found.p99_s);
+    }
 }
 
 }  // namespace
@@ -53,5 +68,6 @@ int main(int count, char** arguments) {
         options.remember = remember;
         run(options, remember ? cycles : naive_cycles);
     }
+    look_up(options);
     return 0;
 }

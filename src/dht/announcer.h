@@ -92,6 +92,10 @@ class Announcer {
     void advance(TimePoint now);
     TimePoint next_due(TimePoint now) const;
     AnnouncerStats stats(TimePoint now);
+    /// Nodes near a key that answered lately: where a look-up may begin, besides the seeds.
+    void append_near(const InfoHash& key, std::vector<Contact>& out) const {
+        pool_.append_near(key, out);
+    }
 
  private:
     struct Run {

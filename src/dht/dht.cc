@@ -86,7 +86,11 @@ Dht::Dht(EventLoop& loop, JobPool& jobs, FileSystem& fs, Random& random, DhtOpti
       health_(loop.now(), queue_, options_.health),
       finder_(
           queue_, finder_options(options_),
-          [this](const InfoHash& key, bool v6) { return health_.nearest(key, v6); },
+          [this](const InfoHash& key, bool v6) {
+              std::vector<Contact> seeds = health_.nearest(key, v6);
+              announcer(v6).append_near(key, seeds);
+              return seeds;
+          },
           [this](const InfoHash& key, const LookupOutcome& outcome) {
               health_.on_lookup(key, outcome);
           }),

@@ -41,6 +41,19 @@ TEST(DhtAnnouncer, AThirdOfTheNetworkMayGo) {
     EXPECT_GE(simulation.run(kPeriod).records, 5);
 }
 
+TEST(DhtLookUp, BeginsAtNodesThatAnsweredTheAnnouncerLately) {
+    DhtSimulation simulation(options_of(1500));
+    (void)simulation.run(kPeriod);
+    constexpr std::size_t kLookUps = 500;
+    const DhtLookUps from_table = simulation.look_up(kLookUps, false);
+    const DhtLookUps found = simulation.look_up(kLookUps, true);
+    EXPECT_EQ(from_table.found, kLookUps);
+    EXPECT_EQ(found.found, kLookUps);
+    EXPECT_LT(found.p50_s, 0.9 * from_table.p50_s);
+    EXPECT_LT(found.p50_s, 0.2) << "round trips are 0.1 s at the median";
+    EXPECT_LT(found.p99_s, 0.4);
+}
+
 TEST(DhtAnnouncer, WhatCannotBeKeptUpIsCountedAsLate) {
     DhtSimulationOptions options = options_of(1500);
     options.packets_per_second = 10;  // a third of what they need

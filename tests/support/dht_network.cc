@@ -152,6 +152,7 @@ void DhtNetwork::advance(TimePoint now) {
         if (event.kind == QueryKind::kGetPeers || event.kind == QueryKind::kFindNode) {
             bytes_in += kNodesReplyBytes;
             reply.token = "12345678";
+            if (has_record(event.node, event.key)) reply.peers = {peer()};
             for (const std::size_t node : known_to(event.node, event.key_head)) {
                 reply.nodes.push_back(contact_of(node));
             }
@@ -204,10 +205,20 @@ std::vector<Contact> DhtNetwork::nearest_living(const InfoHash& key, std::size_t
 std::size_t DhtNetwork::records_near(const InfoHash& key) const {
     std::size_t count = 0;
     for (const Contact& contact : nearest_living(key, kBucket)) {
-        const auto found = records_.find({load_u32(contact.at.address.data()), key});
-        if (found != records_.end() && now_ - found->second < std::chrono::minutes(30)) ++count;
+        if (has_record(load_u32(contact.at.address.data()), key)) ++count;
     }
     return count;
+}
+
+void DhtNetwork::place(const InfoHash& key) {
+    for (const Contact& contact : nearest_living(key, kBucket)) {
+        records_[{load_u32(contact.at.address.data()), key}] = now_;
+    }
+}
+
+bool DhtNetwork::has_record(std::uint32_t node, const InfoHash& key) const {
+    const auto found = records_.find({node, key});
+    return found != records_.end() && now_ - found->second < std::chrono::minutes(30);
 }
 
 void DhtNetwork::kill(double share) {

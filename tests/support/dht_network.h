@@ -50,6 +50,9 @@ class DhtNetwork final : public dht::Wire {
     /// hour: what a stranger's look-up could find. Only of keys that were watched from the start.
     std::size_t records_near(const InfoHash& key) const;
     void watch(const InfoHash& key) { watched_.insert(key); }
+    /// Somebody else has announced it: the 8 nearest that live tell of peer().
+    void place(const InfoHash& key);
+    static dht::Endpoint peer() { return *dht::Endpoint::from_text("45.0.0.1", 8081); }
     /// Kills `share` of those that live, for good.
     void kill(double share);
 
@@ -82,6 +85,7 @@ class DhtNetwork final : public dht::Wire {
     void add_known(std::size_t asked, Range range, std::uint64_t head,
                    std::vector<std::size_t>& out) const;
     std::vector<std::size_t> known_to(std::size_t asked, std::uint64_t head) const;
+    bool has_record(std::uint32_t node, const InfoHash& key) const;
 
     const Options options_;
     std::vector<std::uint64_t> heads_;  // the first 64 bits of the ids, ascending

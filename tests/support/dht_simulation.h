@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "crypto/hash.h"
 #include "dht/announcer.h"
+#include "dht/peer_finder.h"
 #include "tests/support/dht_network.h"
 
 namespace kollator::testing {
@@ -30,6 +31,12 @@ struct DhtCycle {
     double oldest_s = 0;        ///< the highest that was seen
     double queries_per_second = 0;
     double records = 0;  ///< of the 8 nearest living nodes, how many have a key's record: the mean
+};
+
+struct DhtLookUps {
+    std::size_t found = 0;
+    double p50_s = 0;  ///< until the first peers are known
+    double p99_s = 0;
 };
 
 /// An announcer in a DhtNetwork, in virtual time.
@@ -56,6 +63,15 @@ class DhtSimulation {
         };
         announcer_ = std::make_unique<dht::Announcer>(
             *queue_, random_, announcer, [this](const InfoHash& key) { return nearest(key); });
+        finder_ = std::make_unique<dht::PeerFinder>(
+            *queue_, dht::PeerFinderOptions(),
+            [this](const InfoHash& key, bool v6) {
+                if (v6) return std::vector<dht::Contact>();
+                std::vector<dht::Contact> seeds = nearest(key);
+                if (pooled_) announcer_->append_near(key, seeds);
+                return seeds;
+            },
+            nullptr);
         for (std::size_t i = 0; i < options.keys; ++i) {
             if (i < kWatched) network_.watch(key(i));
             announcer_->add(network_.now(), key(i), dht::When::kSpread);
@@ -109,14 +125,39 @@ class DhtSimulation {
         return cycle;
     }
 
+    /// Looks up so many keys that somebody else announced, one after the other, while it announces.
+    /// `pooled`: they begin at nodes that answered the announcer lately, too.
+    DhtLookUps look_up(std::size_t count, bool pooled) {
+        pooled_ = pooled;
+        DhtLookUps out;
+        std::vector<double> took;
+        for (std::size_t i = 0; i < count; ++i) {
+            const InfoHash sought = key(1'000'000'000 + 2 * i + (pooled ? 1 : 0));
+            network_.place(sought);
+            const TimePoint began = network_.now();
+            bool answered = false;
+            finder_->find(began, sought, [&](TimePoint now, Result<dht::PeerFinder::Peers> peers) {
+                answered = true;
+                took.push_back(std::chrono::duration<double>(now - began).count());
+                if (peers && !peers->empty()) ++out.found;
+            });
+            while (!answered) step();
+        }
+        std::sort(took.begin(), took.end());
+        out.p50_s = took[took.size() / 2];
+        out.p99_s = took[took.size() * 99 / 100];
+        return out;
+    }
+
     void step() {
         const TimePoint now = network_.now();
-        TimePoint next =
-            std::min({network_.next(), queue_->next_due(now), announcer_->next_due(now)});
+        TimePoint next = std::min({network_.next(), queue_->next_due(now),
+                                   announcer_->next_due(now), finder_->next_due(now)});
         // As the worker's loop does: what comes within a tick is looked at together.
         next = std::max(next, now + std::chrono::milliseconds(5));
         network_.advance(std::min(next, now + std::chrono::seconds(1)));
         queue_->advance(network_.now());
+        finder_->advance(network_.now());
         announcer_->advance(network_.now());
         queue_->advance(network_.now());
     }
@@ -140,6 +181,8 @@ class DhtSimulation {
     std::unique_ptr<dht::QueryQueue> queue_;
     std::vector<dht::Contact> contacts_;
     std::unique_ptr<dht::Announcer> announcer_;
+    std::unique_ptr<dht::PeerFinder> finder_;
+    bool pooled_ = false;
     std::vector<double> took_;
     std::uint64_t queries_ = 0;
     std::size_t failed_ = 0;
