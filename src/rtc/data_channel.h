@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "rtc/message_block.h"
 
 namespace kollator::rtc {
 
@@ -37,6 +38,10 @@ class DataChannel {
     /// no room for it now; wait for on_writable. kInvalid: over max_message_bytes(). kCancelled:
     /// closing or closed. May be called from within any callback of the observer.
     virtual Status send(ByteSpan head, ByteSpan body) = 0;
+
+    /// As send(), of a message that is the channel's where it is taken, so that it need not be
+    /// copied; left alone where it is not.
+    virtual Status give(MessageBlock& message) { return send(message.span(), {}); }
 
     /// What is queued and not yet acknowledged or handed to the network, in bytes.
     virtual std::size_t buffered_bytes() const = 0;

@@ -30,6 +30,7 @@ class DataTransportImpl final : public DataTransport, private DtlsSink, private 
     void handle_timeout(TimePoint now) override;
     void poll(TimePoint now) override;
     Result<std::uint16_t> open_channel(const ChannelOptions& options) override;
+    void set_reading(bool on) override;
     void close(const std::string& reason) override;
     State state() const override { return state_; }
     std::optional<std::array<std::uint8_t, 32>> peer_fingerprint() const override {
@@ -208,6 +209,10 @@ bool DataTransportImpl::wants_poll() const {
 Result<std::uint16_t> DataTransportImpl::open_channel(const ChannelOptions& options) {
     if (state_ == State::kClosed) return make_error(ErrorCode::kCancelled, "channel: closed");
     return channels_.open(options);
+}
+
+void DataTransportImpl::set_reading(bool on) {
+    if (association_) association_->set_reading(on);
 }
 
 void DataTransportImpl::end(const std::string& reason) {

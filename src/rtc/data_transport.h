@@ -97,6 +97,9 @@ class DataTransport {
     /// 1,024 bytes. kCancelled: closed.
     virtual Result<std::uint16_t> open_channel(const ChannelOptions& options) = 0;
 
+    /// See SctpAssociation::set_reading.
+    virtual void set_reading(bool on) = 0;
+
     /// SCTP ABORT and DTLS close_notify at once; then poll() tells on_close and
     /// on_transport_closed(reason). Idempotent. What is still queued is lost.
     virtual void close(const std::string& reason) = 0;

@@ -180,6 +180,11 @@ class Endpoint {
     /// Ends a connection: SCTP abort, DTLS close_notify; on_closed follows.
     virtual void close(PeerId peer, const std::string& reason) = 0;
 
+    /// While off, the peer's messages wait here within its receive window, so that a peer that
+    /// sends faster than they are used is slowed down. On at first; nothing before it is connected,
+    /// and with usrsctp.
+    virtual void set_reading(PeerId peer, bool on) = 0;
+
     virtual std::uint16_t port() const = 0;
     /// What descriptions name now: "candidate:…".
     virtual std::vector<std::string> local_candidates() const = 0;

@@ -69,6 +69,11 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     /// See Endpoint::open_channel.
     Status open_channel(const ChannelOptions& options);
 
+    /// See Endpoint::set_reading.
+    void set_reading(bool on) {
+        if (transport_) transport_->set_reading(on);
+    }
+
     void handle_stun(TimePoint now, const IcePath& path, ByteSpan datagram);
     /// DTLS. What comes from an address that is not proved yet is held back until it is.
     void handle_data(TimePoint now, const IcePath& path, ByteSpan datagram, bool validated);

@@ -85,6 +85,11 @@ void UdpEndpoint::close(PeerId id, const std::string& reason) {
     mark(*found->second);
 }
 
+void UdpEndpoint::set_reading(PeerId id, bool on) {
+    const auto found = peers_.find(id);
+    if (found != peers_.end()) found->second->set_reading(on);
+}
+
 std::vector<PeerInfo> UdpEndpoint::peers() const {
     std::vector<PeerInfo> infos;
     infos.reserve(peers_.size());

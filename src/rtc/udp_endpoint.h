@@ -48,6 +48,7 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     Status open_channel(PeerId peer, const ChannelOptions& options) override;
     Status add_remote_candidate(PeerId peer, std::string_view candidate) override;
     void close(PeerId peer, const std::string& reason) override;
+    void set_reading(PeerId peer, bool on) override;
     std::vector<std::string> local_candidates() const override;
     std::uint16_t port() const override { return socket_->local_address().port; }
     std::vector<PeerInfo> peers() const override;

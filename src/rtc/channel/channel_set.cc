@@ -49,6 +49,10 @@ Status Channel::send(ByteSpan head, ByteSpan body) {
     return set_.send_data(*this, head, body);
 }
 
+Status Channel::give(MessageBlock& message) {
+    return set_.give_data(*this, message);
+}
+
 std::size_t Channel::buffered_bytes() const {
     return set_.association_ == nullptr ? 0 : set_.association_->buffered_bytes();
 }
@@ -264,15 +268,20 @@ void ChannelSet::flush() {
     });
 }
 
-Status ChannelSet::send_data(Channel& channel, ByteSpan head, ByteSpan body) {
+Status ChannelSet::check_data(const Channel& channel, std::size_t size_bytes) const {
     if (channel.state_ != Channel::State::kOpen || association_ == nullptr) {
         return make_error(ErrorCode::kCancelled, "channel: closing or closed");
     }
-    const std::size_t size = head.size() + body.size();
-    if (size > max_message_bytes_) {
+    if (size_bytes > max_message_bytes_) {
         return make_error(ErrorCode::kInvalid,
                           "channel: the message is larger than the peer takes");
     }
+    return {};
+}
+
+Status ChannelSet::send_data(Channel& channel, ByteSpan head, ByteSpan body) {
+    const std::size_t size = head.size() + body.size();
+    if (Status good = check_data(channel, size); !good.ok()) return good;
     static constexpr std::uint8_t kNothing[1] = {0};
     Status status =
         size == 0
@@ -280,6 +289,15 @@ Status ChannelSet::send_data(Channel& channel, ByteSpan head, ByteSpan body) {
                                  kNothing, {})
             : association_->send(data_options(channel.stream_, channel.open_, Ppid::kBinary), head,
                                  body);
+    if (!status.ok() && status.error().code == ErrorCode::kLimit) channel.wants_writable_ = true;
+    return status;
+}
+
+Status ChannelSet::give_data(Channel& channel, MessageBlock& message) {
+    if (message.size_bytes == 0) return send_data(channel, {}, {});
+    if (Status good = check_data(channel, message.size_bytes); !good.ok()) return good;
+    Status status =
+        association_->give(data_options(channel.stream_, channel.open_, Ppid::kBinary), message);
     if (!status.ok() && status.error().code == ErrorCode::kLimit) channel.wants_writable_ = true;
     return status;
 }

@@ -33,6 +33,7 @@ class Channel final : public DataChannel {
     std::uint16_t stream_id() const override { return stream_; }
     std::size_t max_message_bytes() const override;
     Status send(ByteSpan head, ByteSpan body) override;
+    Status give(MessageBlock& message) override;
     /// Of the association: its channels share one send buffer.
     std::size_t buffered_bytes() const override;
     std::size_t writable_bytes() const override;
@@ -94,7 +95,10 @@ class ChannelSet {
     void send_control(std::uint16_t stream, Bytes message);
     void drop_channel(std::uint16_t stream);
 
+    /// Whether a message of that size may go to the association at all.
+    Status check_data(const Channel& channel, std::size_t size_bytes) const;
     Status send_data(Channel& channel, ByteSpan head, ByteSpan body);
+    Status give_data(Channel& channel, MessageBlock& message);
 
     DataTransportObserver& observer_;
     const std::uint16_t

@@ -1,7 +1,6 @@
 #include "rtc/sctp/own_association.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace kollator::rtc {
@@ -83,7 +82,7 @@ void OwnAssociation::lose(std::string reason) {
 // The owner's side
 
 bool OwnAssociation::wants_poll() const {
-    return !inbox_.empty() || told_pending_ || more_to_send_ || !controls_.empty() ||
+    return (!inbox_.empty() && reading_) || told_pending_ || more_to_send_ || !controls_.empty() ||
            (receiver_ && receiver_->policy().due());
 }
 
@@ -91,15 +90,7 @@ void OwnAssociation::poll(TimePoint now) {
     if (in_poll_) return;
     in_poll_ = true;
     told_pending_ = false;
-    // Callbacks may call back, abort() included, which empties the inbox: this batch is our own.
-    delivering_.swap(inbox_);
-    inbox_bytes_ = 0;
-    for (Event& event : delivering_) {
-        if (aborted_) break;
-        deliver(event);
-    }
-    delivering_.clear();
-    if (delivering_.capacity() > 64) delivering_.shrink_to_fit();
+    if (reading_) deliver_inbox();
     if (check_space()) {
         awaits_space_ = false;
         wanted_bytes_ = 0;
@@ -110,6 +101,30 @@ void OwnAssociation::poll(TimePoint now) {
     transmit(now);
     reschedule();
     in_poll_ = false;
+}
+
+void OwnAssociation::set_reading(bool on) {
+    reading_ = on;
+    if (on && !inbox_.empty()) ask_for_poll();
+}
+
+void OwnAssociation::deliver_inbox() {
+    // Callbacks may call back, abort() included, which empties the inbox: this batch is our own.
+    delivering_.swap(inbox_);
+    inbox_bytes_ = 0;
+    std::size_t next = 0;
+    while (next < delivering_.size() && reading_ && !aborted_) deliver(delivering_[next++]);
+    if (!aborted_ && next < delivering_.size()) {
+        // Nobody reads any more: the rest goes back to where it was, before what came meanwhile.
+        const auto rest = delivering_.begin() + static_cast<std::ptrdiff_t>(next);
+        for (auto each = rest; each != delivering_.end(); ++each) {
+            inbox_bytes_ += sizeof(Event) + each->message.bytes.size();
+        }
+        inbox_.insert(inbox_.begin(), std::make_move_iterator(rest),
+                      std::make_move_iterator(delivering_.end()));
+    }
+    delivering_.clear();
+    if (delivering_.capacity() > 64) delivering_.shrink_to_fit();
 }
 
 void OwnAssociation::deliver(Event& event) {
@@ -135,10 +150,24 @@ void OwnAssociation::deliver(Event& event) {
 }
 
 Status OwnAssociation::send(const SctpSendOptions& options, ByteSpan head, ByteSpan body) {
+    if (Status good = admit(options, head.size() + body.size()); !good.ok()) return good;
+    MessageBlock message = make_message_block(head, body);
+    push_out(options, message);
+    return {};
+}
+
+Status OwnAssociation::give(const SctpSendOptions& options, MessageBlock& message) {
+    if (Status good = admit(options, message.size_bytes); !good.ok()) return good;
+    push_out(options, message);
+    return {};
+}
+
+/// Whether a message of that size can be taken now; where it cannot for want of room, on_writable
+/// follows.
+Status OwnAssociation::admit(const SctpSendOptions& options, std::size_t size) {
     if (state_ != State::kConnected || shutdown_received_) {
         return make_error(ErrorCode::kCancelled, "sctp: not connected");
     }
-    const std::size_t size = head.size() + body.size();
     if (size == 0 || size > sender_->capacity_bytes() || options.stream >= outgoing_streams_) {
         return make_error(ErrorCode::kInvalid, "sctp: no such message or stream");
     }
@@ -151,20 +180,21 @@ Status OwnAssociation::send(const SctpSendOptions& options, ByteSpan head, ByteS
         awaits_space_ = true;
         return make_error(ErrorCode::kLimit, "sctp: the stream is being reset");
     }
+    return {};
+}
+
+void OwnAssociation::push_out(const SctpSendOptions& options, MessageBlock& block) {
     sctp::MessageRef message(new sctp::OutMessage);
     message->ppid = options.ppid;
     message->stream = options.stream;
     message->ordered = options.ordered;
     message->max_retransmits = options.max_retransmits;
     if (options.max_retransmits < 0) message->max_lifetime_ms = options.max_lifetime_ms;
-    message->size_bytes = static_cast<std::uint32_t>(size);
-    message->bytes = std::make_unique_for_overwrite<std::uint8_t[]>(size);
-    if (!head.empty()) std::memcpy(message->bytes.get(), head.data(), head.size());
-    if (!body.empty()) std::memcpy(message->bytes.get() + head.size(), body.data(), body.size());
+    message->size_bytes = static_cast<std::uint32_t>(block.size_bytes);
+    message->bytes = std::move(block.bytes);
     sender_->push(std::move(message));
     account();
     ask_for_poll();
-    return {};
 }
 
 void OwnAssociation::reset_stream(std::uint16_t stream) {

@@ -38,7 +38,9 @@ class OwnAssociation final : public SctpAssociation {
     void handle_packet(ByteSpan packet, TimePoint now) override;
     void poll(TimePoint now) override;
     bool wants_poll() const override;
+    void set_reading(bool on) override;
     Status send(const SctpSendOptions& options, ByteSpan head, ByteSpan body) override;
+    Status give(const SctpSendOptions& options, MessageBlock& message) override;
     std::size_t buffered_bytes() const override;
     std::size_t writable_bytes() const override;
     std::uint16_t outgoing_streams() const override { return outgoing_streams_; }
@@ -94,7 +96,10 @@ class OwnAssociation final : public SctpAssociation {
     void push(EventKind kind, std::uint16_t stream);
     void push_control(std::uint8_t type, Bytes value);
     void push_error(std::uint16_t cause, ByteSpan value);
+    void deliver_inbox();
     void deliver(Event& event);
+    void push_out(const SctpSendOptions& options, MessageBlock& block);
+    Status admit(const SctpSendOptions& options, std::size_t size_bytes);
     bool check_space();
     bool has_room(std::size_t size_bytes) const;
     void ask_for_poll();
@@ -122,6 +127,7 @@ class OwnAssociation final : public SctpAssociation {
     State state_ = State::kNew;
     bool in_poll_ = false;
     bool aborted_ = false;
+    bool reading_ = true;
     bool told_pending_ = false;
     bool more_to_send_ = false;   ///< than one turn allows
     bool checksum_free_ = false;  ///< the peer takes packets without (RFC 9653)

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "rtc/message_block.h"
 
 namespace kollator::rtc {
 
@@ -75,11 +76,18 @@ class SctpAssociation {
     virtual void poll(TimePoint now) = 0;
     /// True while poll() has something to deliver.
     virtual bool wants_poll() const = 0;
+    /// While off, poll() delivers nothing: what has come waits here, and the peer's window shrinks
+    /// by it. On at first. usrsctp does not know it, and delivers always.
+    virtual void set_reading(bool /*on*/) {}
 
     /// One message from two parts, at least one byte in all. kLimit: no room in the send buffer
     /// now, or the stream is being reset. kInvalid: the stream is past outgoing_streams().
     /// kCancelled: not connected yet, or closed.
     virtual Status send(const SctpSendOptions& options, ByteSpan head, ByteSpan body) = 0;
+    /// As send(), of a message that is the association's where it is taken.
+    virtual Status give(const SctpSendOptions& options, MessageBlock& message) {
+        return send(options, message.span(), {});
+    }
     virtual std::size_t buffered_bytes() const = 0;
     virtual std::size_t writable_bytes() const = 0;
     /// How many streams the handshake left us to send on; 0 before it.
