@@ -12,6 +12,9 @@ namespace {
 const log::Logger kLog("cluster");
 
 constexpr std::string_view kSignalingPath = "/signaling";
+/// Of one client, while it is not known yet whose they are; a browser has some, one for each of its
+/// interfaces.
+constexpr std::size_t kMaxHeldCandidates = 32;
 
 }  // namespace
 
@@ -52,47 +55,69 @@ void FrontLink::on_signal(const std::string& from, const signaling::SignalData& 
     }
 }
 
-/// Whether it was a further offer of the client's connection, which has its answer then.
-bool FrontLink::restarts(const std::string& from, const std::string& sdp) {
+/// A further offer of the client's connection is answered by it; any other is a new one's.
+void FrontLink::on_offer(const std::string& from, const std::string& sdp) {
     const auto found = peers_->find(from);
-    if (found == peers_->end()) return false;
-    const auto answer = hooks_.renegotiate(found->second, sdp);
-    if (answer) client_->send_signal(from, signaling::make_answer(answer->sdp));
-    return answer.ok();
+    if (found == peers_->end()) return accept(from, sdp);
+    held_[from];
+    // The link lives as long as its map.
+    hooks_.renegotiate(
+        found->second, sdp,
+        [this, peers = std::weak_ptr(peers_), from, sdp](const Result<rtc::Answer>& answer) {
+            if (peers.expired()) return;
+            const auto held = held_.extract(from);
+            if (answer) {
+                client_->send_signal(from, signaling::make_answer(answer->sdp));
+            } else {
+                accept(from, sdp);
+            }
+            if (held.empty()) return;
+            for (const std::string& candidate : held.mapped()) on_candidate(from, candidate);
+        });
 }
 
-void FrontLink::on_offer(const std::string& from, const std::string& sdp) {
-    if (restarts(from, sdp)) return;
+void FrontLink::accept(const std::string& from, const std::string& sdp) {
     const auto peer = std::make_shared<rtc::PeerId>(0);
     FrontPeerCallbacks callbacks;
-    callbacks.closed = [peers = std::weak_ptr(peers_), from, peer] {
-        const auto known = peers.lock();
-        if (!known) return;
-        // A client may have come anew in between: only its own entry goes.
-        const auto found = known->find(from);
-        if (found != known->end() && found->second == *peer) known->erase(found);
+    callbacks.closed = [this, peers = std::weak_ptr(peers_), from, peer] {
+        if (!peers.expired()) forget(from, *peer);
     };
     callbacks.candidate = [this, peers = std::weak_ptr(peers_), from](const std::string& text) {
-        // The link lives as long as its map.
         if (!peers.expired()) client_->send_signal(from, signaling::make_candidate(text));
     };
-    const auto answer = hooks_.accept(sdp, std::move(callbacks));
-    if (!answer) {
+    const auto answered = [this, peers = std::weak_ptr(peers_), from,
+                           peer](const Result<rtc::Answer>& answer) {
+        if (peers.expired()) return;
+        if (answer) {
+            client_->send_signal(from, signaling::make_answer(answer->sdp));
+            return;
+        }
         // The contract has no message for it: the client's own deadline ends its attempt.
         kLog.warn("client={} refused=offer reason=\"{}\"", from, answer.error().detail);
-        return;
-    }
-    *peer = answer->peer;
-    (*peers_)[from] = answer->peer;
-    client_->send_signal(from, signaling::make_answer(answer->sdp));
+        forget(from, *peer);
+    };
+    *peer = hooks_.accept(sdp, std::move(callbacks), answered);
+    // Known before it is answered: candidates of the client may come meanwhile.
+    if (*peer != 0) (*peers_)[from] = *peer;
+}
+
+/// A client may have come anew in between: only its own entry goes.
+void FrontLink::forget(const std::string& from, rtc::PeerId peer) {
+    const auto found = peers_->find(from);
+    if (found != peers_->end() && found->second == peer) peers_->erase(found);
 }
 
 void FrontLink::on_candidate(const std::string& from, const std::string& candidate) {
+    if (const auto held = held_.find(from); held != held_.end()) {
+        if (held->second.size() < kMaxHeldCandidates) held->second.push_back(candidate);
+        return;
+    }
     const auto found = peers_->find(from);
     if (found == peers_->end()) return;
-    if (const auto status = hooks_.add_candidate(found->second, candidate); !status) {
+    hooks_.add_candidate(found->second, candidate, [from](const Status& status) {
+        if (status) return;
         kLog.debug("client={} refused=candidate reason=\"{}\"", from, status.error().detail);
-    }
+    });
 }
 
 std::string front_http_url(const std::string& front_url) {

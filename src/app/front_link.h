@@ -4,8 +4,9 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "rtc/endpoint.h"
+#include "rtc/peer_hub.h"
 #include "signaling/signaling_client.h"
 
 namespace kollator::app {
@@ -18,12 +19,16 @@ struct FrontPeerCallbacks {
 
 /// What a front link asks of its worker. All run on the loop.
 struct FrontLinkHooks {
-    /// Answers an offer.
-    std::function<Result<rtc::Answer>(const std::string& offer, FrontPeerCallbacks callbacks)>
+    /// Answers an offer (PeerHub::accept).
+    std::function<rtc::PeerId(const std::string& offer, FrontPeerCallbacks callbacks,
+                              rtc::PeerHub::OnAnswer on_done)>
         accept;
     /// A further offer of a connection; kNotFound: it belongs to another.
-    std::function<Result<rtc::Answer>(rtc::PeerId peer, const std::string& offer)> renegotiate;
-    std::function<Status(rtc::PeerId peer, const std::string& candidate)> add_candidate;
+    std::function<void(rtc::PeerId peer, const std::string& offer, rtc::PeerHub::OnAnswer on_done)>
+        renegotiate;
+    std::function<void(rtc::PeerId peer, const std::string& candidate,
+                       rtc::PeerHub::OnStatus on_done)>
+        add_candidate;
     std::function<signaling::WorkerStatus()> status;
 };
 
@@ -47,7 +52,8 @@ class FrontLink final : public signaling::SignalingObserver {
 
  private:
     void on_offer(const std::string& from, const std::string& sdp);
-    bool restarts(const std::string& from, const std::string& sdp);
+    void accept(const std::string& from, const std::string& sdp);
+    void forget(const std::string& from, rtc::PeerId peer);
     void on_candidate(const std::string& from, const std::string& candidate);
 
     const std::string url_;
@@ -57,6 +63,9 @@ class FrontLink final : public signaling::SignalingObserver {
     /// connection, so the endpoint's bound on connections bounds this too. Shared with the
     /// callbacks that erase: they may outlive the link.
     std::shared_ptr<std::map<std::string, rtc::PeerId>> peers_;
+    /// Candidates of those of them who sent a further offer, until it has its answer: it may begin
+    /// a new connection, whose they are then.
+    std::map<std::string, std::vector<std::string>> held_;
     std::unique_ptr<signaling::SignalingClient> client_;
 };
 

@@ -1,5 +1,7 @@
 #include "app/rtc_metrics.h"
 
+#include <string>
+
 namespace kollator::app {
 namespace {
 
@@ -10,7 +12,8 @@ void advance(Counter& counter, std::uint64_t from, std::uint64_t to) {
 }  // namespace
 
 RtcMetrics::RtcMetrics(MetricsRegistry& registry)
-    : active_(registry.gauge("kollator_rtc_connections", "Peers connected now")),
+    : registry_(registry),
+      active_(registry.gauge("kollator_rtc_connections", "Peers connected now")),
       buffered_bytes_(registry.gauge("kollator_rtc_buffered_bytes",
                                      "Sent and not acknowledged, or waiting to be sent")),
       connected_(registry.counter("kollator_rtc_connections_total", "Peers ever connected")),
@@ -24,7 +27,29 @@ RtcMetrics::RtcMetrics(MetricsRegistry& registry)
       retransmitted_bytes_(registry.counter("kollator_rtc_retransmitted_bytes_total",
                                             "User data that SCTP sent again")) {}
 
-void RtcMetrics::refresh(const rtc::EndpointStats& now) {
+RtcMetrics::Shard RtcMetrics::make_shard(std::size_t number) {
+    const MetricLabels labels{{"shard", std::to_string(number)}};
+    return {registry_.gauge("kollator_rtc_shard_connections", "Peers of the shard connected now",
+                            labels),
+            registry_.counter("kollator_rtc_shard_connections_total",
+                              "Peers of the shard ever connected", labels),
+            registry_.counter("kollator_rtc_shard_sent_bytes_total", "UDP payload", labels),
+            registry_.counter("kollator_rtc_shard_received_bytes_total", "UDP payload", labels),
+            {}};
+}
+
+void RtcMetrics::refresh(Shard& shard, const rtc::EndpointStats& now) {
+    shard.active.set(static_cast<double>(now.active));
+    advance(shard.connected, shard.last.total, now.total);
+    advance(shard.bytes_sent, shard.last.bytes_sent, now.bytes_sent);
+    advance(shard.bytes_received, shard.last.bytes_received, now.bytes_received);
+    shard.last = now;
+}
+
+void RtcMetrics::refresh(const rtc::HubReport& report) {
+    while (shards_.size() < report.shards.size()) shards_.push_back(make_shard(shards_.size()));
+    for (std::size_t i = 0; i < shards_.size(); ++i) refresh(shards_[i], report.shards[i].stats);
+    const rtc::EndpointStats& now = report.total;
     active_.set(static_cast<double>(now.active));
     buffered_bytes_.set(static_cast<double>(now.buffered_bytes));
     advance(connected_, last_.total, now.total);

@@ -1,17 +1,33 @@
 #pragma once
 
+#include <vector>
+
 #include "base/metrics.h"
-#include "rtc/endpoint.h"
+#include "rtc/peer_hub.h"
 
 namespace kollator::app {
 
-/// The endpoint's counts for Prometheus, brought up to date when somebody asks.
+/// The hub's counts for Prometheus, of all shards together and of each, brought up to date when
+/// somebody asks.
 class RtcMetrics {
  public:
     explicit RtcMetrics(MetricsRegistry& registry);
-    void refresh(const rtc::EndpointStats& now);
+    void refresh(const rtc::HubReport& report);
 
  private:
+    struct Shard {
+        Gauge active;
+        Counter connected;
+        Counter bytes_sent;
+        Counter bytes_received;
+        rtc::EndpointStats last;
+    };
+
+    Shard make_shard(std::size_t number);
+    void refresh(Shard& shard, const rtc::EndpointStats& now);
+
+    MetricsRegistry& registry_;
+    std::vector<Shard> shards_;
     rtc::EndpointStats last_;
     Gauge active_;
     Gauge buffered_bytes_;

@@ -31,6 +31,7 @@
 #include "rtc/certificate.h"
 #include "rtc/endpoint.h"
 #include "rtc/mux/host_addresses.h"
+#include "rtc/peer_hub.h"
 
 namespace kollator::app {
 namespace {
@@ -87,7 +88,7 @@ class Worker::Parts {
 
     std::vector<std::string> direct_addresses() const {
         std::vector<std::string> texts;
-        for (const rtc::DirectAddress& address : endpoint_->direct_addresses()) {
+        for (const rtc::DirectAddress& address : hub_->direct_addresses()) {
             texts.push_back(rtc::format_direct_address(address));
         }
         return texts;
@@ -99,9 +100,7 @@ class Worker::Parts {
         for (const auto& front : fronts_) front->send_status();
         const TimePoint end = loop_.now() + config_.drain_time;
         http_->stop(config_.drain_time / 4, [this, end, on_done = std::move(on_done)]() mutable {
-            for (const rtc::PeerInfo& peer : endpoint_->peers()) {
-                endpoint_->close(peer.id, "worker is shutting down");
-            }
+            hub_->close_all("worker is shutting down");
             if (!journal_) return close_what_lasts(std::move(on_done));
             const Duration left = std::max(Duration::zero(), Duration(end - loop_.now()));
             journal_->drain(left, [this, on_done = std::move(on_done)]() mutable {
@@ -193,19 +192,19 @@ class Worker::Parts {
     }
 
     Status try_ports() {
-        endpoint_.reset();  // of an attempt before: a process has one usrsctp
+        hub_.reset();  // of an attempt before: a process has one usrsctp
         rtc::EndpointOptions udp = endpoint_options();
         udp.port = config_.port;
         udp.announce_addresses = config_.announce_addresses;
         udp.max_connections = config_.max_connections;
-        auto endpoint =
-            rtc::open_endpoint(loop_, system_clock(), crypto::system_random(), *certificate_, udp);
-        if (!endpoint) return endpoint.error();
-        endpoint_ = std::move(*endpoint);
+        auto hub = rtc::open_peer_hub(loop_, system_clock(), crypto::system_random(), *certificate_,
+                                      udp, config_.rtc_shards);
+        if (!hub) return hub.error();
+        hub_ = std::move(*hub);
 
         http::HttpServerOptions tcp;
         tcp.bind_address = config_.host;
-        tcp.port = endpoint_->port();
+        tcp.port = hub_->port();
         tcp.metrics = &metrics_;
         auto server = http::HttpServer::listen(loop_, tcp);
         if (!server) return server.error();
@@ -217,7 +216,7 @@ class Worker::Parts {
         if (!config_.uses_dht()) return;
         dht_ = std::make_unique<DhtService>(
             DhtService::Parts{loop_, *jobs_, config_, data_, *chunks_, *disk_cache_,
-                              *metadata_cache_, metrics_, endpoint_->port()});
+                              *metadata_cache_, metrics_, hub_->port()});
     }
 
     void open_sessions() {
@@ -243,10 +242,12 @@ class Worker::Parts {
     void open_endpoints() {
         http::WorkerHooks hooks;
         hooks.health = [this] { return health(); };
+        hooks.refresh = [this](std::function<void()> on_done) {
+            hub_->refresh(std::move(on_done));
+        };
         hooks.stats = [this] {
             http::WorkerStats stats = make_stats(sources(), loop_.now());
             stats.direct_addresses = direct_addresses();
-            stats.candidates = endpoint_->local_candidates();
             if (dht_) stats.dht = dht_->stats();
             return stats;
         };
@@ -257,26 +258,28 @@ class Worker::Parts {
         };
         hooks.metrics = [this] {
             if (journal_) journal_->refresh_metrics();
-            rtc_metrics_.refresh(endpoint_->stats());
+            rtc_metrics_.refresh(hub_->report());
             takedown_->update_metrics();
             if (dht_) dht_->update_metrics();
             cache_upkeep_->update_metrics();
             if (fellows_) fellows_->refresh_metrics();
             return metrics_.to_text();
         };
-        hooks.rtc_accept = [this](std::string_view offer) -> Result<http::RtcAnswer> {
-            auto answer = accept(offer, {[] {}, {}});
-            if (!answer) return answer.error();
-            return http::RtcAnswer{answer->peer, std::move(answer->sdp)};
+        hooks.rtc_accept = [this](std::string_view offer, auto on_done) {
+            accept(offer, {[] {}, {}}, [on_done](const Result<rtc::Answer>& answer) {
+                if (!answer) return on_done(answer.error());
+                on_done(http::RtcAnswer{answer->peer, answer->sdp});
+            });
         };
-        hooks.rtc_candidate = [this](std::uint64_t peer, std::string_view candidate) {
-            return endpoint_->add_remote_candidate(peer, candidate);
+        hooks.rtc_candidates = [this](std::uint64_t peer, std::vector<std::string> candidates,
+                                      auto on_done) {
+            hub_->add_remote_candidates(peer, std::move(candidates), std::move(on_done));
         };
         hooks.rtc_restart = [this](std::uint64_t peer, const std::string& ufrag,
-                                   const std::string& password) {
-            return endpoint_->restart_ice(peer, {ufrag, password});
+                                   const std::string& password, auto on_done) {
+            hub_->restart_ice(peer, {ufrag, password}, std::move(on_done));
         };
-        hooks.rtc_close = [this](std::uint64_t peer) { endpoint_->close(peer, "deleted"); };
+        hooks.rtc_close = [this](std::uint64_t peer) { hub_->close(peer, "deleted"); };
         http::add_worker_endpoints(*http_, std::move(hooks),
                                    http::WorkerEndpointOptions{config_.admin_token},
                                    crypto::system_random());
@@ -284,7 +287,7 @@ class Worker::Parts {
 
     void open_direct_dial() {
         if (!config_.direct_dial) return;
-        endpoint_->accept_direct([this](rtc::PeerId peer) -> std::unique_ptr<rtc::PeerObserver> {
+        hub_->accept_direct([this](rtc::PeerId peer) -> std::unique_ptr<rtc::PeerObserver> {
             if (draining_) return nullptr;
             auto session = make_session([] {});
             session->set_peer(peer);
@@ -323,14 +326,17 @@ class Worker::Parts {
     Status open_fronts() {
         for (const std::string& front_url : options_.front_urls) {
             FrontLinkHooks hooks;
-            hooks.accept = [this](const std::string& offer, FrontPeerCallbacks callbacks) {
-                return accept(offer, std::move(callbacks));
+            hooks.accept = [this](const std::string& offer, FrontPeerCallbacks callbacks,
+                                  rtc::PeerHub::OnAnswer on_done) {
+                return accept(offer, std::move(callbacks), std::move(on_done));
             };
-            hooks.renegotiate = [this](rtc::PeerId peer, const std::string& offer) {
-                return endpoint_->renegotiate(peer, offer);
+            hooks.renegotiate = [this](rtc::PeerId peer, const std::string& offer,
+                                       rtc::PeerHub::OnAnswer on_done) {
+                hub_->renegotiate(peer, offer, std::move(on_done));
             };
-            hooks.add_candidate = [this](rtc::PeerId peer, const std::string& candidate) {
-                return endpoint_->add_remote_candidate(peer, candidate);
+            hooks.add_candidate = [this](rtc::PeerId peer, const std::string& candidate,
+                                         rtc::PeerHub::OnStatus on_done) {
+                hub_->add_remote_candidates(peer, {candidate}, std::move(on_done));
             };
             hooks.status = [this] { return status(); };
             auto link = std::make_unique<FrontLink>(signaling_url(front_url), std::move(hooks));
@@ -349,11 +355,11 @@ class Worker::Parts {
     std::unique_ptr<PeerSession> make_session(std::function<void()> closed) {
         PeerSession::Connection connection;
         connection.close = [this](rtc::PeerId peer, const std::string& reason) {
-            endpoint_->close(peer, reason);
+            hub_->close(peer, reason);
         };
         connection.fingerprints = [this](rtc::PeerId peer) {
             std::optional<cluster::LinkFingerprints> ends;
-            if (const auto offerer = endpoint_->peer_fingerprint(peer)) {
+            if (const auto offerer = hub_->peer_fingerprint(peer)) {
                 ends = cluster::LinkFingerprints{*offerer, certificate_->fingerprint()};
             }
             return ends;
@@ -362,19 +368,24 @@ class Worker::Parts {
                                              std::move(closed));
     }
 
-    Result<rtc::Answer> accept(std::string_view offer, FrontPeerCallbacks callbacks) {
-        if (draining_) return make_error(ErrorCode::kLimit, "the worker is shutting down");
+    /// See PeerHub::accept.
+    rtc::PeerId accept(std::string_view offer, FrontPeerCallbacks callbacks,
+                       rtc::PeerHub::OnAnswer on_done) {
+        if (draining_) {
+            on_done(make_error(ErrorCode::kLimit, "the worker is shutting down"));
+            return 0;
+        }
         auto observer = make_session(std::move(callbacks.closed));
         observer->set_on_candidate(std::move(callbacks.candidate));
         PeerSession& session = *observer;
-        auto answer = endpoint_->accept(offer, std::move(observer));
-        if (answer) session.set_peer(answer->peer);
-        return answer;
+        const rtc::PeerId peer = hub_->accept(offer, std::move(observer), std::move(on_done));
+        if (peer != 0) session.set_peer(peer);
+        return peer;
     }
 
     ReportSources sources() const {
         return {options_.id, options_.version, started_,      *disk_cache_, *cache_upkeep_,
-                *store_,     *probe_,          *takedown_,    *endpoint_,   context_->stats(),
+                *store_,     *probe_,          *takedown_,    *hub_,        context_->stats(),
                 fronts_,     journal_.get(),   fellows_.get()};
     }
 
@@ -448,7 +459,7 @@ class Worker::Parts {
     std::unique_ptr<DhtService> dht_;  // null: not in the DHT
     std::unique_ptr<session::SessionContext> context_;
     std::unique_ptr<rtc::Certificate> certificate_;
-    std::unique_ptr<rtc::Endpoint> endpoint_;
+    std::unique_ptr<rtc::PeerHub> hub_;
     std::unique_ptr<rtc::Endpoint> link_endpoint_;  // null: no fellow is looked for
     std::unique_ptr<http::HttpServer> http_;
     std::unique_ptr<cluster::Fellows> fellows_;

@@ -126,12 +126,12 @@ void fill_storage(http::WorkerStats& stats, const store::StoreStats& stored) {
 }  // namespace
 
 ClientConnections client_connections(const ReportSources& sources) {
-    const rtc::EndpointStats endpoint = sources.endpoint.stats();
+    const rtc::PeerCounts peers = sources.hub.counts();
     const std::uint64_t links = sources.sessions.fellows;
     const std::uint64_t total_links = sources.sessions.total_fellows;
     // A session may outlive its connection by a moment.
-    return {endpoint.active - std::min<std::uint64_t>(endpoint.active, links),
-            endpoint.total - std::min(endpoint.total, total_links)};
+    return {peers.active - std::min(peers.active, links),
+            peers.total - std::min(peers.total, total_links)};
 }
 
 http::HealthReport make_health(const ReportSources& sources, TimePoint now) {
@@ -166,6 +166,12 @@ http::WorkerStats make_stats(const ReportSources& sources, TimePoint now) {
     const ClientConnections clients = client_connections(sources);
     stats.connections.active = clients.active;
     stats.connections.total = clients.total;
+
+    stats.candidates = sources.hub.report().candidates;
+    for (const rtc::ShardReport& shard : sources.hub.report().shards) {
+        stats.shards.push_back({shard.port, shard.stats.active, shard.stats.total,
+                                shard.stats.bytes_sent, shard.stats.bytes_received});
+    }
 
     sources.cache_upkeep.fill(stats.cache);
 

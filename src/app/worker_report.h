@@ -12,7 +12,7 @@
 #include "cache/disk_cache.h"
 #include "cluster/fellows.h"
 #include "http/worker_documents.h"
-#include "rtc/endpoint.h"
+#include "rtc/peer_hub.h"
 #include "session/context.h"
 #include "store/journal/journaled_store.h"
 #include "store/object_store.h"
@@ -29,7 +29,7 @@ struct ReportSources {
     const store::ObjectStore& store;
     const StoreProbe& probe;
     const Takedown& takedown;
-    const rtc::Endpoint& endpoint;
+    const rtc::PeerHub& hub;
     const session::SessionStats& sessions;
     const std::vector<std::unique_ptr<FrontLink>>& fronts;
     const store::JournaledStore* journal;  ///< null where nothing is or was journaled
@@ -44,6 +44,7 @@ struct ClientConnections {
 ClientConnections client_connections(const ReportSources& sources);
 
 http::HealthReport make_health(const ReportSources& sources, TimePoint now);
+/// As of the hub's last refresh().
 http::WorkerStats make_stats(const ReportSources& sources, TimePoint now);
 
 }  // namespace kollator::app

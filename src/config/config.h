@@ -57,6 +57,7 @@ struct Config {
     std::uint64_t upload_budget_bytes = 0;
     std::uint64_t transport_budget_bytes = 0;
     std::string rtc_sctp = "own";
+    std::uint32_t rtc_shards = 1;
 
     // The object store; without an endpoint it is the filesystem under data_dir / "store".
     std::string s3_endpoint;

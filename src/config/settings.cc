@@ -151,6 +151,10 @@ void add_storage(std::vector<Setting>& all) {
     all.push_back({"RTC_SCTP", "own", "`own` or `usrsctp`",
                    "Whose SCTP carries the data channels: Kollator's own or Debian's usrsctp.",
                    kWorker, false, false, one_of(&Config::rtc_sctp, {"own", "usrsctp"})});
+    all.push_back({"RTC_SHARDS", "1", "1 to 64",
+                   "UDP sockets for data channels: `PORT` and the numbers that follow. From 2 on "
+                   "each has a thread of its own, which needs a core.",
+                   kWorker, false, false, integer(&Config::rtc_shards, 1, 64)});
 }
 
 void add_s3(std::vector<Setting>& all) {

@@ -73,6 +73,18 @@ json takedown_json(const WorkerStats& stats) {
     return document;
 }
 
+json shards_json(const std::vector<ShardStats>& shards) {
+    json list = json::array();
+    for (const ShardStats& shard : shards) {
+        list.push_back({{"port", shard.port},
+                        {"active", shard.active},
+                        {"total", shard.total},
+                        {"sentBytes", shard.sent_bytes},
+                        {"receivedBytes", shard.received_bytes}});
+    }
+    return list;
+}
+
 json fellows_json(const std::vector<FellowStats>& fellows) {
     json list = json::array();
     for (const FellowStats& fellow : fellows) {
@@ -132,6 +144,7 @@ std::string stats_json(const WorkerStats& stats, Reader reader) {
                  {"candidates", stats.candidates},
                  {"connections",
                   {{"active", stats.connections.active}, {"total", stats.connections.total}}},
+                 {"shards", shards_json(stats.shards)},
                  {"cache", cache_json(stats.cache, reader)},
                  {"storage", storage_json(stats)},
                  {"backlog",

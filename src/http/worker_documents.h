@@ -64,6 +64,15 @@ struct FellowStats {
     std::string error;
 };
 
+/// One UDP socket of data channels, and the thread that serves it.
+struct ShardStats {
+    std::uint16_t port = 0;
+    std::uint64_t active = 0;  ///< connections
+    std::uint64_t total = 0;
+    std::uint64_t sent_bytes = 0;  ///< UDP payload
+    std::uint64_t received_bytes = 0;
+};
+
 struct WorkerStats {
     std::string worker_id;
     std::string version;
@@ -74,6 +83,7 @@ struct WorkerStats {
         std::uint64_t active = 0;
         std::uint64_t total = 0;
     } connections;
+    std::vector<ShardStats> shards;
     CacheReport cache;
     struct {
         std::uint64_t requests = 0;

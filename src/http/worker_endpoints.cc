@@ -74,21 +74,22 @@ Response refusal_of(const Error& error) {
     }
 }
 
-Response post_rtc(const Worker& worker, const Request& request) {
+void post_rtc(const WorkerPtr& worker, const Request& request, const Responder& responder) {
     if (!media_type_is(request.header("Content-Type"), "application/sdp")) {
         Response response =
             error_response(415, "unsupported-media-type", "Content-Type must be application/sdp");
         response.headers.emplace_back("Accept-Post", "application/sdp");
-        return response;
+        return responder.send(std::move(response));
     }
-    const auto answer = worker.hooks.rtc_accept(request.body);
-    if (!answer) return refusal_of(answer.error());
-    Response response;
-    response.status = 201;
-    response.content_type = "application/sdp";
-    response.body = answer->sdp;
-    response.headers.emplace_back("Location", "/rtc/" + worker.names.name_of(answer->peer));
-    return response;
+    worker->hooks.rtc_accept(request.body, [worker, responder](const Result<RtcAnswer>& answer) {
+        if (!answer) return responder.send(refusal_of(answer.error()));
+        Response response;
+        response.status = 201;
+        response.content_type = "application/sdp";
+        response.body = answer->sdp;
+        response.headers.emplace_back("Location", "/rtc/" + worker->names.name_of(answer->peer));
+        responder.send(std::move(response));
+    });
 }
 
 Response no_such_session() {
@@ -101,37 +102,53 @@ Response no_content() {
     return response;
 }
 
-Response patch_rtc(const Worker& worker, const Request& request) {
-    const auto peer = worker.names.peer_of(request.param("session"));
-    if (!peer) return no_such_session();
+Response refusal_of_patch(const char* code, const Error& error) {
+    if (error.code == ErrorCode::kNotFound) return no_such_session();
+    if (error.code == ErrorCode::kLimit) return unavailable_response(error.detail);
+    return error_response(400, code, error.detail);
+}
+
+/// The candidates of a fragment; then `response`.
+void take_candidates(const WorkerPtr& worker, std::uint64_t peer, SdpFragment fragment,
+                     Response response, const Responder& responder) {
+    if (fragment.end_of_candidates) fragment.candidates.emplace_back();
+    worker->hooks.rtc_candidates(
+        peer, std::move(fragment.candidates), [response, responder](const Status& added) {
+            responder.send(added ? response : refusal_of_patch("bad-candidate", added.error()));
+        });
+}
+
+void patch_rtc(const WorkerPtr& worker, const Request& request, const Responder& responder) {
+    const auto peer = worker->names.peer_of(request.param("session"));
+    if (!peer) return responder.send(no_such_session());
     if (!media_type_is(request.header("Content-Type"), "application/trickle-ice-sdpfrag")) {
         Response response = error_response(415, "unsupported-media-type",
                                            "Content-Type must be application/trickle-ice-sdpfrag");
         response.headers.emplace_back("Accept-Patch", "application/trickle-ice-sdpfrag");
-        return response;
+        return responder.send(std::move(response));
     }
     auto fragment = parse_sdp_fragment(request.body);
-    if (!fragment) return error_response(400, "bad-sdpfrag", fragment.error().detail);
-    Response response = no_content();
+    if (!fragment) {
+        return responder.send(error_response(400, "bad-sdpfrag", fragment.error().detail));
+    }
     // RFC 9725 4.3.2: fragments that only trickle have the credentials, too.
-    if (!fragment->password.empty()) {
-        const auto restarted = worker.hooks.rtc_restart(*peer, fragment->ufrag, fragment->password);
-        if (!restarted && restarted.error().code == ErrorCode::kNotFound) return no_such_session();
-        if (!restarted) return error_response(400, "bad-sdpfrag", restarted.error().detail);
-        if (!restarted->empty()) {
-            response.status = 200;
-            response.content_type = "application/trickle-ice-sdpfrag";
-            response.body = *restarted;
-        }
+    if (fragment->password.empty()) {
+        return take_candidates(worker, *peer, std::move(*fragment), no_content(), responder);
     }
-    if (fragment->end_of_candidates) fragment->candidates.emplace_back();
-    for (const std::string& candidate : fragment->candidates) {
-        const Status added = worker.hooks.rtc_candidate(*peer, candidate);
-        if (added) continue;
-        if (added.error().code == ErrorCode::kNotFound) return no_such_session();
-        return error_response(400, "bad-candidate", added.error().detail);
-    }
-    return response;
+    worker->hooks.rtc_restart(
+        *peer, fragment->ufrag, fragment->password,
+        [worker, peer = *peer, fragment = *fragment,
+         responder](const Result<std::string>& restarted) {
+            if (!restarted)
+                return responder.send(refusal_of_patch("bad-sdpfrag", restarted.error()));
+            Response response = no_content();
+            if (!restarted->empty()) {
+                response.status = 200;
+                response.content_type = "application/trickle-ice-sdpfrag";
+                response.body = *restarted;
+            }
+            take_candidates(worker, peer, fragment, std::move(response), responder);
+        });
 }
 
 Response delete_rtc(const Worker& worker, const Request& request) {
@@ -145,8 +162,9 @@ Response delete_rtc(const Worker& worker, const Request& request) {
 
 void add_worker_endpoints(HttpServer& server, WorkerHooks hooks, WorkerEndpointOptions options,
                           Random& random) {
-    KOLLATOR_CHECK(hooks.health && hooks.stats && hooks.clear_cache && hooks.metrics &&
-                   hooks.rtc_accept && hooks.rtc_candidate && hooks.rtc_restart && hooks.rtc_close);
+    KOLLATOR_CHECK(hooks.health && hooks.refresh && hooks.stats && hooks.clear_cache &&
+                   hooks.metrics && hooks.rtc_accept && hooks.rtc_candidates && hooks.rtc_restart &&
+                   hooks.rtc_close);
     add_object_endpoints(server, hooks.objects, options.admin_token);
     add_dht_endpoints(server, hooks.dht, options.admin_token);
     const auto worker = std::make_shared<Worker>(
@@ -157,25 +175,31 @@ void add_worker_endpoints(HttpServer& server, WorkerHooks hooks, WorkerEndpointO
             responder.send(answer(*worker, request));
         };
     };
-    const auto document = [at_once](Response (*answer)(const Worker&)) {
-        return at_once([answer](const Worker& state, const Request&) { return answer(state); });
+    const auto of_worker = [worker](auto answer) {
+        return [worker, answer](const Request& request, const Responder& responder) {
+            answer(worker, request, responder);
+        };
     };
-    server.route("GET", "/", document(get_page));
-    server.route("GET", "/health", document(get_health));
-    server.route("GET", "/metrics", document(get_metrics));
-    server.route("GET", "/stats", at_once([](const Worker& state, const Request& request) {
-                     const bool admin =
-                         !refuse_unless_admin(request, state.options.admin_token).has_value();
-                     const Reader reader = admin ? Reader::kAdmin : Reader::kAnyone;
-                     return fresh(json_response(200, stats_json(state.hooks.stats(), reader)));
-                 }));
-    server.route("POST", "/cache/clear",
-                 [worker](const Request& request, const Responder& responder) {
-                     post_cache_clear(worker, request, responder);
-                 });
+    const auto refreshed = [worker](Response (*answer)(const Worker&)) {
+        return [worker, answer](const Request&, const Responder& responder) {
+            worker->hooks.refresh([worker, answer, responder] { responder.send(answer(*worker)); });
+        };
+    };
+    server.route("GET", "/", refreshed(get_page));
+    server.route("GET", "/health",
+                 at_once([](const Worker& state, const Request&) { return get_health(state); }));
+    server.route("GET", "/metrics", refreshed(get_metrics));
+    server.route("GET", "/stats", [worker](const Request& request, const Responder& responder) {
+        const bool admin = !refuse_unless_admin(request, worker->options.admin_token).has_value();
+        worker->hooks.refresh([worker, admin, responder] {
+            const Reader reader = admin ? Reader::kAdmin : Reader::kAnyone;
+            responder.send(fresh(json_response(200, stats_json(worker->hooks.stats(), reader))));
+        });
+    });
+    server.route("POST", "/cache/clear", of_worker(post_cache_clear));
     const RouteOptions rtc{.cors = true, .max_body_bytes = kMaxOfferBytes};
-    server.route("POST", "/rtc", at_once(post_rtc), rtc);
-    server.route("PATCH", "/rtc/{session}", at_once(patch_rtc), rtc);
+    server.route("POST", "/rtc", of_worker(post_rtc), rtc);
+    server.route("PATCH", "/rtc/{session}", of_worker(patch_rtc), rtc);
     server.route("DELETE", "/rtc/{session}", at_once(delete_rtc), rtc);
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/random.h"
@@ -20,9 +21,12 @@ struct RtcAnswer {
     std::string sdp;
 };
 
-/// What the endpoints ask of the worker. All run on the loop; all but the DHT's are needed.
+/// What the endpoints ask of the worker. All run on the loop; all but the DHT's are needed. Answers
+/// (`on_done`) may come before the hook returned.
 struct WorkerHooks {
     std::function<HealthReport()> health;
+    /// Before `stats` and `metrics`: brings up to date what other threads count.
+    std::function<void(std::function<void()> on_done)> refresh;
     std::function<WorkerStats()> stats;
     ObjectHooks objects;
     DhtHooks dht;
@@ -32,15 +36,18 @@ struct WorkerHooks {
     std::function<std::string()> metrics;
 
     /// kInvalid: malformed (400), kNotFound: no data channel section (415), kLimit: full (503).
-    std::function<Result<RtcAnswer>(std::string_view offer_sdp)> rtc_accept;
+    std::function<void(std::string_view offer_sdp, std::function<void(Result<RtcAnswer>)> on_done)>
+        rtc_accept;
     /// "candidate:…"; empty: the end of candidates. kNotFound: the connection is gone (404),
     /// kInvalid: malformed (400).
-    std::function<Status(std::uint64_t peer, std::string_view candidate)> rtc_candidate;
+    std::function<void(std::uint64_t peer, std::vector<std::string> candidates,
+                       std::function<void(Status)> on_done)>
+        rtc_candidates;
     /// A restart of ICE with the client's new credentials; gives the fragment with the worker's, or
     /// nothing where they are not new. kNotFound: the connection is gone (404), kInvalid:
     /// malformed (400).
-    std::function<Result<std::string>(std::uint64_t peer, const std::string& ufrag,
-                                      const std::string& password)>
+    std::function<void(std::uint64_t peer, const std::string& ufrag, const std::string& password,
+                       std::function<void(Result<std::string>)> on_done)>
         rtc_restart;
     /// Closes a connection; one that is gone already is no fault.
     std::function<void(std::uint64_t peer)> rtc_close;

@@ -35,7 +35,11 @@ class WorkerEndpointsTest : public ::testing::Test {
         hooks.health = [this] {
             return HealthReport{"w<1>", "0.1", 5, {{"store", store_, "fine & dandy"}}};
         };
-        hooks.stats = [] { return WorkerStats{}; };
+        hooks.stats = [this] {
+            WorkerStats stats;
+            stats.shards = {{.port = 8081, .active = refreshed_}};
+            return stats;
+        };
         hooks.objects.chunks = [](const ListQuery&, const auto& done) { done(ChunkListing{}); };
         hooks.objects.torrents = [](const ListQuery&, const auto& done) { done(TorrentListing{}); };
         hooks.objects.remove_chunk = [](const ChunkId&, const auto& done) { done(Removal{}); };
@@ -44,20 +48,36 @@ class WorkerEndpointsTest : public ::testing::Test {
             thread_.loop().post([done] { done(12); });
         };
         hooks.metrics = [] { return "a 1\n"; };
-        hooks.rtc_accept = [this](std::string_view offer) -> Result<RtcAnswer> {
-            if (refusal_) return *refusal_;
-            return RtcAnswer{77, "answer to " + std::string(offer)};
+        hooks.refresh = [this](std::function<void()> done) {
+            thread_.loop().post([this, done = std::move(done)] {
+                ++refreshed_;
+                done();
+            });
         };
-        hooks.rtc_candidate = [this](std::uint64_t peer, std::string_view candidate) -> Status {
-            if (refusal_) return *refusal_;
-            candidates_.push_back(std::to_string(peer) + " " + std::string(candidate));
-            return {};
+        // At once or later: a worker may do either.
+        hooks.rtc_accept = [this](std::string_view offer, const auto& done) {
+            if (refusal_) return done(*refusal_);
+            thread_.loop().post([done, sdp = "answer to " + std::string(offer)] {
+                done(RtcAnswer{77, sdp});
+            });
+        };
+        hooks.rtc_candidates = [this](std::uint64_t peer,
+                                      const std::vector<std::string>& candidates,
+                                      const auto& done) {
+            if (refusal_) return done(*refusal_);
+            for (const std::string& candidate : candidates) {
+                candidates_.push_back(std::to_string(peer) + " " + candidate);
+            }
+            thread_.loop().post([done] { done(Status()); });
         };
         hooks.rtc_restart = [this](std::uint64_t peer, const std::string& ufrag,
-                                   const std::string& password) -> Result<std::string> {
-            if (refusal_) return *refusal_;
+                                   const std::string& password, const auto& done) {
+            if (refusal_) return done(*refusal_);
             restarted_ = std::to_string(peer) + " " + ufrag + ":" + password;
-            return std::string(ufrag == "same" ? "" : "a=ice-ufrag:worker\r\n");
+            thread_.loop().post(
+                [done, text = std::string(ufrag == "same" ? "" : "a=ice-ufrag:worker\r\n")] {
+                    done(text);
+                });
         };
         hooks.rtc_close = [this](std::uint64_t peer) { closed_ = peer; };
         hooks.dht = dht_;
@@ -76,6 +96,7 @@ class WorkerEndpointsTest : public ::testing::Test {
     std::optional<Error> refusal_;
     std::vector<std::string> candidates_;
     std::uint64_t closed_ = 0;
+    std::uint64_t refreshed_ = 0;
     std::string restarted_;
     DhtHooks dht_;
 };
@@ -94,7 +115,9 @@ TEST_F(WorkerEndpointsTest, HealthIs503OnlyForAnError) {
 
 TEST_F(WorkerEndpointsTest, ShowsStatsMetricsAndAPage) {
     start();
-    EXPECT_NE(client_->exchange("GET", "/stats").body.find("\"cache\":{"), std::string::npos);
+    const std::string stats = client_->exchange("GET", "/stats").body;
+    EXPECT_NE(stats.find("\"cache\":{"), std::string::npos);
+    EXPECT_NE(stats.find("\"shards\":[{\"active\":1,\"port\":8081,"), std::string::npos) << stats;
     const RawResponse metrics = client_->exchange("GET", "/metrics");
     EXPECT_EQ(metrics.body, "a 1\n");
     EXPECT_EQ(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");

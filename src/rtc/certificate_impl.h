@@ -5,6 +5,7 @@
 #include <openssl/x509.h>
 
 #include <memory>
+#include <mutex>
 
 #include "crypto/hash.h"
 #include "rtc/certificate.h"
@@ -28,8 +29,9 @@ struct Certificate::Impl {
     X509Ptr certificate;
     KeyPtr key;
     crypto::Sha256Digest fingerprint{};
-    /// One context serves every association of this certificate: it is costly to make. Made by the
-    /// first one (dtls/dtls_context.cc).
+    /// One context serves every association of this certificate, on any thread: it is costly to
+    /// make. Made by the first one (dtls/dtls_context.cc).
+    std::once_flag context_made;
     SslContextPtr context;
 };
 

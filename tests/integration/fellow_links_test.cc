@@ -93,13 +93,14 @@ class Party {
         options.bind_address = "127.0.0.1";
         http_ = std::move(*http::HttpServer::listen(loop_, options));
         http::WorkerHooks hooks;
-        hooks.rtc_accept = [accept](std::string_view offer) -> Result<http::RtcAnswer> {
+        hooks.rtc_accept = [accept](std::string_view offer, const auto& done) {
             auto answer = accept(offer);
-            if (!answer) return answer.error();
-            return http::RtcAnswer{answer->peer, std::move(answer->sdp)};
+            if (!answer) return done(answer.error());
+            done(http::RtcAnswer{answer->peer, std::move(answer->sdp)});
         };
-        hooks.rtc_candidate = [](std::uint64_t, std::string_view) { return Status(); };
-        hooks.rtc_restart = [](auto&&...) { return Result<std::string>(std::string()); };
+        hooks.rtc_candidates = [](auto&&, auto&&, const auto& done) { done(Status()); };
+        hooks.rtc_restart = [](auto&&, auto&&, auto&&, const auto& done) { done(std::string()); };
+        hooks.refresh = [](const std::function<void()>& done) { done(); };
         hooks.rtc_close = [](std::uint64_t) {};
         hooks.health = [] { return http::HealthReport(); };
         hooks.stats = [] { return http::WorkerStats(); };

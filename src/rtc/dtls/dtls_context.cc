@@ -63,7 +63,8 @@ SslContextPtr make_context(const Certificate::Impl& certificate) {
 }  // namespace
 
 SSL_CTX* dtls_context(Certificate::Impl& certificate) {
-    if (!certificate.context) certificate.context = make_context(certificate);
+    std::call_once(certificate.context_made,
+                   [&certificate] { certificate.context = make_context(certificate); });
     return certificate.context.get();
 }
 
