@@ -3,8 +3,9 @@
 // Prints Markdown tables.
 //
 //   node bench/peer_bench.mjs [--rounds 3] [--requests 400] [--idle 1000,5000] [--seconds 60]
-//                             [--only kollator|reference] [--build build/release]
+//                             [--only kollator|reference] [--shards 1,2] [--build build/release]
 //
+// `--shards`: Kollator's RTC_SHARDS, each of them measured.
 // Needs a build with -DKOLLATOR_BENCH=ON (targets peer_load and kollator).
 
 import { execFile } from 'node:child_process';
@@ -19,6 +20,7 @@ const { values: options } = parseArgs({
     idle: { type: 'string', default: '' },
     seconds: { type: 'string', default: '60' },
     only: { type: 'string' },
+    shards: { type: 'string', default: '1' },
     build: { type: 'string', default: 'build/release' },
   },
 });
@@ -33,7 +35,8 @@ const LOADS = [
 
 /** One run of the client against a fresh worker; undefined where it failed. */
 async function run(name, parameters, settings = {}) {
-  const worker = await startWorker(name, settings);
+  const [kind, shards] = name.split(', RTC_SHARDS=');
+  const worker = await startWorker(kind, { ...settings, RTC_SHARDS: shards ?? '1' });
   try {
     const client = join(options.build, 'bench/peer_load');
     const about = ['--url', worker.url, '--pid', String(worker.pid)];
@@ -68,7 +71,10 @@ function row(cells) {
   console.log(`| ${cells.join(' | ')} |`);
 }
 
-const names = options.only ? [options.only] : ['reference', 'kollator'];
+const kollators = options.shards
+  .split(',')
+  .map((shards) => (shards === '1' ? 'kollator' : `kollator, RTC_SHARDS=${shards}`));
+const names = { reference: ['reference'], kollator: kollators }[options.only] ?? ['reference', ...kollators];
 row(['load', 'worker', 'MB/s', 'chunks/s', 'p50 ms', 'p99 ms', 'worker CPU s/GB', 'client CPU s/GB']);
 row(Array(8).fill('---'));
 for (const [title, parameters] of LOADS) {
