@@ -57,7 +57,7 @@ bench: build ## the tables of docs/performance.md, measured here
 	@$(MAKE) node-modules
 	@tests/support/rgw/fetch.sh >/dev/null
 	@cmake --preset release -DKOLLATOR_BENCH=ON -DKOLLATOR_TESTS=ON
-	@cmake --build $(RELEASE) --target store_bench udp_pair_bench impairment_relay \
+	@cmake --build $(RELEASE) --target store_bench peer_load impairment_relay \
 	    --parallel $(JOBS)
 	@for script in bench/*_bench.mjs; do \
 	    KOLLATOR_BIN=$(CURDIR)/$(KOLLATOR) node_modules/.bin/node "$$script"; \
