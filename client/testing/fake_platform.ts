@@ -8,6 +8,8 @@ export class FakeNetwork {
     frontIsUp = true;
     relayIsUp = true;
     rtcIsUp = true;
+    /** Connections come to this state once they have an answer, and to no other. */
+    pathEndsAs: string | undefined;
     /** What was asked for, in order: "bootstrap", "relay <id>", "rtc <id>", "dial <host>". */
     readonly log: string[] = [];
     /** The candidates that came through the relay. */
@@ -138,7 +140,10 @@ class FakePeer {
             this.#network.log.push(`dial ${host}`);
         }
         const worker = this.#network.worker(host ?? sdp);
-        if (worker !== undefined) {
+        if (this.#network.pathEndsAs !== undefined) {
+            this.connectionState = this.#network.pathEndsAs;
+            setImmediate(() => this.onconnectionstatechange?.());
+        } else if (worker !== undefined) {
             this.#channel.open(worker);
         }
         return Promise.resolve();

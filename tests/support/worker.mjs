@@ -22,40 +22,55 @@ export const Type = {
     METADATA_REQUEST: 9, AUTH: 10, CHUNK_STAT: 12,
 };
 
-/** Runs `kollator <command>` with these settings and no others. */
-export function run(command, settings) {
-    return spawn(process.env.KOLLATOR_BIN, [command], {
+/**
+ * Runs `kollator <command>` with these settings and no others. `via`: what the command line begins
+ * with, to be run elsewhere.
+ */
+export function run(command, settings, via = []) {
+    const [program, ...args] = [...via, process.env.KOLLATOR_BIN, command];
+    return spawn(program, args, {
         stdio: ["ignore", "pipe", "pipe"],
         env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", LOG_LEVEL: "off", ...settings },
     });
 }
 
-/** A worker in a folder of its own, or in `settings.DATA_DIR`, which then is kept at its end. */
-export async function startWorker(settings = {}) {
+/**
+ * A worker in a folder of its own, or in `settings.DATA_DIR`, which then is kept at its end. The
+ * command may be "dev", too: a worker beside a front. `via`: see run(); `url` is of no use there.
+ */
+export async function startWorker(settings = {}, command = "worker", via = []) {
     const folder = settings.DATA_DIR ?? (await mkdtemp(join(tmpdir(), "kollator-worker-")));
-    const child = run("worker", { DATA_DIR: folder, ...settings });
+    const child = run(command, { DATA_DIR: folder, ...settings }, via);
     const exited = once(child, "exit");
     child.stderr.resume();
-    for await (const line of createInterface({ input: child.stdout })) {
-        const found = /http:\/\/[^ ]*:(\d+)/.exec(line);
-        if (!found) continue;
-        const url = `http://127.0.0.1:${found[1]}`;
-        return {
-            url,
-            folder,
-            pid: child.pid,
-            alive: () => child.exitCode === null && child.signalCode === null,
-            get: async (path) => (await fetch(url + path)).json(),
-            signal: (name) => child.kill(name),
-            async stop() {
-                child.kill("SIGTERM");
-                const [code] = await exited;
-                if (!settings.DATA_DIR) await rm(folder, { recursive: true, force: true });
-                return code;
-            },
-        };
-    }
-    throw new Error("the worker ended before it said where it listens");
+    const lines = createInterface({ input: child.stdout });
+    const printed = [];
+    await new Promise((ready, fail) => {
+        lines.on("line", (line) => {
+            printed.push(line);
+            // The last of what is printed at the start.
+            if (/^Objects: |Web page: /.test(line)) ready();
+        });
+        lines.on("close", () => fail(new Error("the worker ended before it said where it is")));
+    });
+    const find = (pattern) => printed.flatMap((line) => pattern.exec(line)?.[1] ?? []);
+    const url = `http://127.0.0.1:${find(/http:\/\/[^ ]*:(\d+)/)[0]}`;
+    return {
+        url,
+        folder,
+        /** The addresses for direct dial that it printed. */
+        direct: find(/Direct: +(\S+)/),
+        pid: child.pid,
+        alive: () => child.exitCode === null && child.signalCode === null,
+        get: async (path) => (await fetch(url + path)).json(),
+        signal: (name) => child.kill(name),
+        async stop() {
+            child.kill("SIGTERM");
+            const [code] = await exited;
+            if (!settings.DATA_DIR) await rm(folder, { recursive: true, force: true });
+            return code;
+        },
+    };
 }
 
 export const sha256 = (bytes) => createHash("sha256").update(bytes).digest();

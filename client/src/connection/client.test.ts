@@ -3,7 +3,7 @@ import { afterEach, test } from "node:test";
 
 import { FakeNetwork } from "../../testing/fake_platform.ts";
 import { FakeWorker } from "../../testing/fake_worker.ts";
-import { type ErrorKind, isKind } from "../errors.ts";
+import { type ErrorKind, type KollatorError, isKind } from "../errors.ts";
 import { ErrorCode, MessageType } from "../protocol/constants.ts";
 import { type ClientOptions, type ConnectionState, KollatorClient } from "./client.ts";
 
@@ -69,6 +69,24 @@ test("a worker's direct address needs no signaling", async () => {
     client = new KollatorClient({ platform: network.platform(), workerAddress });
     await ask(client);
     assert.deepEqual(network.log, ["dial 192.0.2.1"]);
+});
+
+test("a connection that fails, or is closed before it is there, is not waited for", async () => {
+    for (const pathEndsAs of ["failed", "closed"]) {
+        const network = new FakeNetwork(new FakeWorker("worker-001"));
+        network.pathEndsAs = pathEndsAs;
+        network.relayIsUp = false;
+        const failure = await new Promise<KollatorError>((resolve) => {
+            const onState = (state: ConnectionState): void => {
+                if (state.name === "offline") {
+                    resolve(state.error);
+                }
+            };
+            clientOf(network, { connectTimeoutMs: 60_000, onState }).start();
+        });
+        assert.equal(failure.message, "no network path to the worker");
+        client?.close();
+    }
 });
 
 test("a lost connection is replaced, by another worker first, and the request repeated", async () => {

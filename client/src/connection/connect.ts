@@ -104,7 +104,9 @@ class Attempt {
         this.#channel.onopen = () => this.#open.resolve();
         this.#channel.onclose = () => this.failAs("no-worker", "the worker closed the channel");
         this.peer.onconnectionstatechange = () => {
-            if (this.peer.connectionState === "failed") {
+            const state = this.peer.connectionState;
+            // libdatachannel says "closed", too, where the certificate is another one.
+            if (state === "failed" || state === "closed") {
                 this.failAs("no-worker", "no network path to the worker");
             }
         };
