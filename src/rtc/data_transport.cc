@@ -28,6 +28,7 @@ class DataTransportImpl final : public DataTransport, private DtlsSink, private 
     void handle_datagram(ByteSpan datagram, TimePoint now) override;
     std::optional<TimePoint> next_timeout() const override;
     void handle_timeout(TimePoint now) override;
+    void on_new_path(TimePoint now) override;
     void poll(TimePoint now) override;
     Result<std::uint16_t> open_channel(const ChannelOptions& options) override;
     void set_reading(bool on) override;
@@ -123,6 +124,10 @@ void DataTransportImpl::handle_timeout(TimePoint now) {
     dtls_->handle_timeout(now);
     follow_dtls();
     if (state_ == State::kConnecting && now >= connect_deadline_) close("connect timed out");
+}
+
+void DataTransportImpl::on_new_path(TimePoint now) {
+    if (association_ && state_ != State::kClosed) association_->on_new_path(now);
 }
 
 void DataTransportImpl::follow_dtls() {

@@ -83,6 +83,8 @@ class DataTransport {
     /// A datagram from the peer's validated address whose first byte is 20..63 (RFC 7983).
     /// Malformed ones are ignored. Before start(), and once closed, all are.
     virtual void handle_datagram(ByteSpan datagram, TimePoint now) = 0;
+    /// What the sink is given goes by another path from now on.
+    virtual void on_new_path(TimePoint now) = 0;
     /// When handle_timeout wants to be called (handshake retransmission, connect timeout); empty:
     /// no timer runs.
     virtual std::optional<TimePoint> next_timeout() const = 0;

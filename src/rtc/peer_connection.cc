@@ -117,10 +117,14 @@ void PeerConnection::service(TimePoint now) {
         if (connected_) deadline_.reset();
     }
     if (remote_ && !transport_ && end_.empty() && ice_->send_path()) begin_transport(now);
+    if (transport_ && std::exchange(path_is_new_, false)) transport_->on_new_path(now);
     if (transport_ && !early_.empty()) release_early(now);
     if (ice_->state() == IceState::kFailed) close("consent expired");
     if (transport_) {
         transport_->poll(now);
+        if (std::exchange(noted_bytes_sent_, bytes_sent_) != bytes_sent_) {
+            working_ice().note_sent(now);
+        }
     } else if (!end_.empty()) {
         on_transport_closed(end_);
     }
@@ -138,6 +142,7 @@ void PeerConnection::drain(IceAgent& agent) {
             case IceEvent::Kind::kSelected:
                 remote_address_ = event->path.remote.text();
                 relayed_ = event->path.relay != 0;
+                path_is_new_ = true;
                 break;
         }
     }

@@ -148,7 +148,9 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     std::vector<IcePath> addresses_;           ///< in the endpoint's table; the oldest first
     std::string remote_address_;
     bool relayed_ = false;
+    bool path_is_new_ = false;  ///< the transport does not know yet
     std::uint64_t bytes_sent_ = 0;
+    std::uint64_t noted_bytes_sent_ = 0;  ///< what ICE was told of
     std::uint64_t bytes_received_ = 0;
     bool dialed_directly_ = false;
     bool connected_ = false;

@@ -25,6 +25,8 @@ class Consent {
     /// Proof of another kind: an ordinary check of the path was answered.
     void renew(TimePoint now);
 
+    /// Whether a check is not answered yet; the next follows within a second then.
+    bool awaiting() const { return awaiting_; }
     TimePoint next_check() const { return next_check_; }
     TimePoint expires() const { return expires_; }
 

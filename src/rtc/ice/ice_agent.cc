@@ -12,6 +12,10 @@ constexpr std::size_t kMaxQueuedDatagrams = 128;
 // which it sends authentic checks, without a nomination: its address changed. More than the 2.65 s
 // between a browser's checks.
 constexpr Duration kSilentPath = std::chrono::seconds(3);
+// How long the selected path must have been silent before what is sent on it is followed by a
+// check. More than a round trip, and little beside the 3 s after which those who wait for an answer
+// go elsewhere (peer/liveness.h).
+constexpr Duration kQuietPath = std::chrono::seconds(1);
 // How long a nomination of one path outweighs one of a path with a lower priority: peers that
 // nominate aggressively nominate several in one go, and mean the best (RFC 5245 8.1.1.2).
 constexpr Duration kNominationHolds = std::chrono::seconds(2);
@@ -33,8 +37,8 @@ void IceAgent::add_local_candidate(const Candidate& candidate) {
 
 void IceAgent::add_remote_candidate(const Candidate& candidate) {
     if (remote_candidates_.size() >= kMaxRemoteCandidates) return;
-    const RemoteCandidate& remote =
-        remote_candidates_.emplace_back(RemoteCandidate{candidate.address, candidate.priority});
+    const RemoteCandidate& remote = remote_candidates_.emplace_back(RemoteCandidate{
+        candidate.address, candidate.priority, candidate.type == CandidateType::kRelayed});
     const bool reachable = !remote.address.ip.is_v6() || options_.ipv6;
     if (reachable && !options_.relay_only) pair_up(remote, 0);
     for (const Candidate& local : local_candidates_) {
@@ -75,6 +79,12 @@ void IceAgent::note_data(TimePoint now, const IcePath& path) {
     if (selected_ != nullptr && selected_->path.leads_as(path)) {
         selected_->last_received = now;
     }
+}
+
+void IceAgent::note_sent(TimePoint now) {
+    if (!consent_ || selected_ == nullptr) return;
+    if (selected_->last_received.value_or(TimePoint()) + kQuietPath > now) return;
+    if (!consent_->awaiting()) consent_->check_soon(now);
 }
 
 // RFC 8445 7.3.
@@ -216,6 +226,7 @@ void IceAgent::handle_timeout(TimePoint now) {
         return;
     }
     retransmit(now);
+    if (relay_waits_until_ && *relay_waits_until_ <= now) nominate_if_controlling(now);
     send_next_check(now);
     if (consent_ && consent_->next_check() <= now) send_consent_check(now);
 }
@@ -231,6 +242,7 @@ std::optional<TimePoint> IceAgent::next_timeout() const {
         const std::optional<TimePoint> when = remote_ ? due(*pair) : std::nullopt;
         if (when) consider(last_check_at_ ? std::max(*when, *last_check_at_ + kPacing) : *when);
     }
+    if (relay_waits_until_) consider(*relay_waits_until_);
     if (consent_) consider(std::min(consent_->next_check(), consent_->expires()));
     return next;
 }

@@ -80,6 +80,9 @@ class IceAgent {
     void handle_datagram(TimePoint now, const IcePath& path, ByteSpan datagram);
     /// Data came in on this path. Cheap.
     void note_data(TimePoint now, const IcePath& path);
+    /// Data went out on send_path(). Cheap. Where nothing was heard for a while a check follows: a
+    /// NAT may have forgotten us, and only a check makes the peer follow (its data cannot).
+    void note_sent(TimePoint now);
     void handle_timeout(TimePoint now);
 
     std::optional<IceDatagram> poll_output();
@@ -108,6 +111,7 @@ class IceAgent {
     struct RemoteCandidate {
         SocketAddress address;
         std::uint32_t priority = 0;
+        bool relayed = false;
     };
 
     // Requests of the peer.
@@ -124,8 +128,8 @@ class IceAgent {
     void handle_response(TimePoint now, const IcePath& path, ByteSpan datagram,
                          const StunMessage& message);
     void handle_check_success(TimePoint now, CandidatePair& pair);
-    void handle_check_error(CandidatePair& pair, const StunError& error);
-    void fail_check(CandidatePair& pair);
+    void handle_check_error(TimePoint now, CandidatePair& pair, const StunError& error);
+    void fail_check(TimePoint now, CandidatePair& pair);
     void send_next_check(TimePoint now);
     void send_check(TimePoint now, CandidatePair& pair);
     void retransmit(TimePoint now);
@@ -151,7 +155,9 @@ class IceAgent {
     bool should_switch_to(TimePoint now, const CandidatePair& pair) const;
     void select(TimePoint now, CandidatePair& pair);
     void update_send_path(TimePoint now);
-    void nominate_if_controlling();
+    void nominate_if_controlling(TimePoint now);
+    bool goes_by_relay(const CandidatePair& pair) const;
+    bool may_find_direct_path() const;
     void emit(const IcePath& path, Bytes bytes);
 
     IceOptions options_;
@@ -167,6 +173,8 @@ class IceAgent {
     CandidatePair* selected_ = nullptr;
     std::optional<IcePath> send_path_;
     std::optional<TimePoint> last_check_at_;
+    /// Set while a valid pair that goes by a relay waits for one that does not.
+    std::optional<TimePoint> relay_waits_until_;
     std::optional<Consent> consent_;
 
     std::deque<IceDatagram> output_;

@@ -256,5 +256,52 @@ TEST(IceAgent, FollowsAPeerWhoseAddressChanged) {
     EXPECT_EQ(network.worker().state(), IceState::kConnected);
 }
 
+// One that waits for data says something at last (peer/liveness.h), and then not at its next turn
+// to check consent, which may be six seconds away, but at once.
+TEST(IceAgent, IsFollowedSoonWhereItSendsFromANewAddress) {
+    for (int phase = 0; phase < 12; ++phase) {
+        Network network(10);
+        network.peer().add_remote_candidate(host(kWorker));
+        ASSERT_TRUE(network.connect(seconds(1)));
+        network.run_for(seconds(10) + milliseconds(500) * phase);
+        const SocketAddress moved = address("203.0.113.9", 1234);
+        network.move_peer(moved);
+        network.run_for(milliseconds(1500));
+        network.peer().note_sent(network.now());
+        EXPECT_TRUE(network.run(milliseconds(200), [&] {
+            return network.worker().send_path()->remote == moved;
+        })) << phase;
+    }
+}
+
+TEST(IceAgent, DoesNotCheckAPathThatIsInUseMoreOften) {
+    Network network(11);
+    network.peer().add_remote_candidate(host(kWorker));
+    ASSERT_TRUE(network.connect(seconds(1)));
+    network.run_for(seconds(1));
+    const std::size_t before = network.sent_by_worker();
+    for (int i = 0; i < 1000; ++i) {
+        network.run_for(milliseconds(100));
+        network.worker().note_data(network.now(), *network.worker().send_path());
+        network.worker().note_sent(network.now());
+    }
+    // As ChecksConsentAboutEveryFiveSeconds, in as many seconds.
+    EXPECT_LE(network.sent_by_worker() - before, 50u);
+}
+
+TEST(IceAgent, ChecksAPathThatIsSilentOnceASecondAtMost) {
+    Network network(12);
+    network.peer().add_remote_candidate(host(kWorker));
+    ASSERT_TRUE(network.connect(seconds(1)));
+    network.run_for(seconds(1));
+    const std::size_t before = network.sent_by_worker();
+    for (int i = 0; i < 100; ++i) {
+        network.run_for(milliseconds(100));
+        network.worker().note_sent(network.now());
+    }
+    // Ten of our own, and answers to the peer's two or three.
+    EXPECT_LE(network.sent_by_worker() - before, 14u);
+}
+
 }  // namespace
 }  // namespace kollator::rtc

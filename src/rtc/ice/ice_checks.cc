@@ -1,5 +1,6 @@
 // The agent's own connectivity checks: pacing, retransmission, answers, nomination, consent.
 #include <algorithm>
+#include <utility>
 
 #include "rtc/ice/ice_agent.h"
 
@@ -12,6 +13,10 @@ constexpr Duration kInitialTimeout = std::chrono::milliseconds(500);
 // RFC 8489 6.2.1: Rc. Sent at 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s: a peer that gets our answer
 // half a minute late is still reached.
 constexpr int kMaxTransmissions = 7;
+// How long a valid pair that goes by a relay waits for one that does not. Two NATs let each other's
+// checks in once both sides have sent: an answerer begins to by itself after a second, while a
+// relay's first check comes through. What there is to send goes by the relay meanwhile.
+constexpr Duration kRelayPatience = std::chrono::seconds(3);
 
 }  // namespace
 
@@ -73,18 +78,18 @@ void IceAgent::retransmit(TimePoint now) {
             send_check(now, *pair);
             continue;
         }
-        fail_check(*pair);
+        fail_check(now, *pair);
     }
 }
 
-void IceAgent::fail_check(CandidatePair& pair) {
+void IceAgent::fail_check(TimePoint now, CandidatePair& pair) {
     const bool we_nominated = pair.check->use_candidate;
     pair.check.reset();
     if (pair.state == PairState::kSucceeded && !we_nominated) return;
     pair.state = PairState::kFailed;
     if (we_nominated) {
         pair.nominated = false;
-        nominate_if_controlling();
+        nominate_if_controlling(now);
     }
 }
 
@@ -116,7 +121,10 @@ void IceAgent::handle_response(TimePoint now, const IcePath& path, ByteSpan data
     if (!remote_ || !verify_integrity(datagram, message, remote_->password)) return;
     const bool success = message.message_class == StunClass::kSuccess;
     const bool on_send_path = send_path_ && send_path_->leads_as(path);
-    if (consent_ && success && on_send_path && consent_->renew(now, message.transaction)) return;
+    if (consent_ && success && on_send_path && consent_->renew(now, message.transaction)) {
+        note_data(now, path);
+        return;
+    }
 
     CandidatePair* const pair = find_transaction(message.transaction);
     // 7.2.5.2.1: an answer from elsewhere than the check was sent to proves nothing.
@@ -130,7 +138,7 @@ void IceAgent::handle_response(TimePoint now, const IcePath& path, ByteSpan data
     if (success) {
         handle_check_success(now, *pair);
     } else if (message.error) {
-        handle_check_error(*pair, *message.error);
+        handle_check_error(now, *pair, *message.error);
     }
     send_next_check(now);
 }
@@ -150,12 +158,14 @@ void IceAgent::handle_check_success(TimePoint now, CandidatePair& pair) {
     } else {
         update_send_path(now);
     }
-    nominate_if_controlling();
+    nominate_if_controlling(now);
 }
 
 // Regular nomination (RFC 8445 8.1.1): once one pair is valid, the best of the valid ones is
-// checked once more with USE-CANDIDATE.
-void IceAgent::nominate_if_controlling() {
+// checked once more with USE-CANDIDATE. "When to stop" the RFC leaves to us: at once, but for a
+// relay.
+void IceAgent::nominate_if_controlling(TimePoint now) {
+    const auto waits_until = std::exchange(relay_waits_until_, std::nullopt);
     if (options_.role != IceRole::kControlling || selected_ != nullptr) return;
     CandidatePair* best = nullptr;
     for (const auto& pair : pairs_) {
@@ -164,11 +174,34 @@ void IceAgent::nominate_if_controlling() {
         if (best == nullptr || pair->priority > best->priority) best = pair.get();
     }
     if (best == nullptr) return;
+    if (goes_by_relay(*best) && may_find_direct_path()) {
+        const TimePoint until = waits_until.value_or(now + kRelayPatience);
+        if (now < until) {
+            relay_waits_until_ = until;
+            return;
+        }
+    }
     best->nominated = true;
     best->triggered = true;
 }
 
-void IceAgent::handle_check_error(CandidatePair& pair, const StunError& error) {
+bool IceAgent::goes_by_relay(const CandidatePair& pair) const {
+    return pair.path.relay != 0 ||
+           std::any_of(remote_candidates_.begin(), remote_candidates_.end(),
+                       [&pair](const RemoteCandidate& remote) {
+                           return remote.relayed && remote.address == pair.path.remote;
+                       });
+}
+
+bool IceAgent::may_find_direct_path() const {
+    return std::any_of(pairs_.begin(), pairs_.end(), [this](const auto& pair) {
+        const bool open =
+            pair->state == PairState::kWaiting || pair->state == PairState::kInProgress;
+        return open && !goes_by_relay(*pair);
+    });
+}
+
+void IceAgent::handle_check_error(TimePoint now, CandidatePair& pair, const StunError& error) {
     if (error.code == static_cast<std::uint16_t>(StunErrorCode::kRoleConflict)) {
         // 7.2.5.1: switch, and check again in the new role.
         switch_role(options_.role == IceRole::kControlling ? IceRole::kControlled
@@ -176,7 +209,7 @@ void IceAgent::handle_check_error(CandidatePair& pair, const StunError& error) {
         trigger(pair);
         return;
     }
-    fail_check(pair);
+    fail_check(now, pair);
 }
 
 // RFC 7675 5.1: each is a request of its own, with a transaction of its own.

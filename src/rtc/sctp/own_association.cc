@@ -362,6 +362,12 @@ void OwnAssociation::reschedule() {
     stack_.deadlines().want(*this, listed_at_, next_deadline());
 }
 
+void OwnAssociation::on_new_path(TimePoint now) {
+    if (state_ != State::kConnected) return;
+    sender_->on_new_path(now);
+    reschedule();
+}
+
 void OwnAssociation::handle_timeout(TimePoint now) {
     stack_.deadlines().remove(*this, listed_at_);
     if (state_ == State::kConnected) {

@@ -36,6 +36,7 @@ class OwnAssociation final : public SctpAssociation {
 
     void connect(TimePoint now) override;
     void handle_packet(ByteSpan packet, TimePoint now) override;
+    void on_new_path(TimePoint now) override;
     void poll(TimePoint now) override;
     bool wants_poll() const override;
     void set_reading(bool on) override;

@@ -110,6 +110,29 @@ TEST(OwnAssociationTest, ALostTailComesWithinAFewRoundTrips) {
     EXPECT_LT(pair.now - before, milliseconds(100));  // T3-rtx would be 220 at least
 }
 
+TEST(OwnAssociationTest, ANewPathIsUsedAtOnceAfterADeadOne) {
+    SctpPair pair(1, far_link());
+    ASSERT_TRUE(pair.connect());
+    pair.drop = [](ByteSpan) { return true; };
+    ASSERT_TRUE(pair.a.association->send({}, {}, Bytes(100'000, 1)).ok());
+    pair.run_for(seconds(4));  // T3-rtx has expired four times, and would again after 3 s
+    pair.drop = nullptr;
+    pair.a.association->on_new_path(pair.now);
+    EXPECT_TRUE(pair.run_until([&] { return pair.b.messages.size() == 1; }, milliseconds(400)));
+}
+
+TEST(OwnAssociationTest, ANewPathMakesNothingGoTwiceWhereTheOldOneWorks) {
+    SctpPair pair(1, far_link());
+    ASSERT_TRUE(pair.connect());
+    ASSERT_TRUE(pair.a.association->send({}, {}, Bytes(100'000, 1)).ok());
+    for (int i = 0; i < 10; ++i) {
+        pair.run_for(milliseconds(5));
+        pair.a.association->on_new_path(pair.now);
+    }
+    ASSERT_TRUE(pair.run_until([&] { return pair.b.messages.size() == 1; }));
+    EXPECT_EQ(pair.a.stack->stats().retransmitted_bytes, 0u);
+}
+
 TEST(OwnAssociationTest, ALostForwardTsnIsSentAgain) {
     SctpPair pair(1, far_link());
     ASSERT_TRUE(pair.connect());

@@ -70,6 +70,9 @@ class SctpAssociation {
     /// Begins the handshake; in WebRTC both sides do.
     virtual void connect(TimePoint now) = 0;
     virtual void handle_packet(ByteSpan packet, TimePoint now) = 0;
+    /// Packets go by another path from now on, after which one went dead perhaps. usrsctp waits for
+    /// its timers all the same.
+    virtual void on_new_path(TimePoint) {}
     /// Delivers what has come in to the observer, and sends what there is to send. Called by the
     /// owner after handle_packet (once a batch is enough), after timers ran, and soon after
     /// on_sctp_pending; never from within an observer's call.

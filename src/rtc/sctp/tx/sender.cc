@@ -16,6 +16,8 @@ constexpr int kWindowFactor = 3;
 
 /// RFC 8985 7.2: two round trips, and what a peer may take to answer.
 constexpr Duration kLeastProbe = std::chrono::milliseconds(10);
+// RFC 9260 6.2: peers hold an acknowledgement back for as long.
+constexpr Duration kDelayedAnswer = std::chrono::milliseconds(200);
 
 /// What goes faster than a window each round trip: in slow start the window doubles in it, and else
 /// a late timer must be made up for.
@@ -264,6 +266,18 @@ bool Sender::handle_timeout(TimePoint now) {
         probing_ = outstanding_.lose_newest();
     }
     return true;
+}
+
+// RFC 9260 6.3: "Each destination transport address has its own RTO": what was doubled is the old
+// path's.
+void Sender::on_new_path(TimePoint now) {
+    if (!t3_) return;
+    // On a path that works T3-rtx begins anew with each answer.
+    const Duration unanswered = round_trip_.timeout() - (*t3_ - now);
+    const Duration usual = 2 * round_trip_.smoothed().value_or(Duration::zero());
+    if (!round_trip_.backed_off() && unanswered < std::max(usual, kDelayedAnswer)) return;
+    round_trip_.relax();
+    t3_ = now;
 }
 
 }  // namespace kollator::rtc::sctp

@@ -41,6 +41,9 @@ class Sender {
     void on_sack(const SackChunk& sack, TimePoint now);
     /// False: T3-rtx expired, which counts against the peer.
     bool handle_timeout(TimePoint now);
+    /// The peer is reached by another path from now on. Where nothing came through any more, what
+    /// waits for a long timeout goes out at the next one, which is now.
+    void on_new_path(TimePoint now);
     std::optional<TimePoint> next_timeout() const;
 
     /// Taken by push(), and neither cumulatively acknowledged nor given up.
