@@ -1,9 +1,8 @@
-// Starts coturn (Debian's turnserver) on loopback, for one test.
+// Starts coturn (Debian's turnserver) on loopback or in a network namespace, for one test.
 
-import { spawn } from "node:child_process";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, connect } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -24,22 +23,16 @@ function freePort() {
     });
 }
 
-function accepts(port) {
-    return new Promise((resolve) => {
-        const socket = connect(port, "127.0.0.1", () => resolve(true));
-        socket.on("error", () => resolve(false));
-        socket.on("close", () => resolve(false));
-        setTimeout(() => socket.destroy(), 1_000);
-    });
-}
-
 export class Coturn {
     #child;
     #folder;
     #log = [];
 
-    /** `useSecret`: the REST form of credentials in place of a user. */
-    static async start({ useSecret = false } = {}) {
+    /**
+     * `useSecret`: the REST form of credentials in place of a user. `via`: what a command line
+     * begins with to be run where `address` is.
+     */
+    static async start({ useSecret = false, address = "127.0.0.1", via = [], ports } = {}) {
         const coturn = new Coturn();
         coturn.#folder = await mkdtemp(join(tmpdir(), "kollator-coturn-"));
         const file = (name) => join(coturn.#folder, name);
@@ -48,23 +41,25 @@ export class Coturn {
             "openssl",
             ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
                 .concat(["-keyout", file("key.pem"), "-out", coturn.caFile, "-days", "2"])
-                .concat(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]),
+                .concat(["-subj", "/CN=localhost"])
+                .concat(["-addext", `subjectAltName=DNS:localhost,IP:${address}`]),
             { stdio: "ignore" },
         );
-        coturn.port = await freePort();
-        coturn.tlsPort = await freePort();
+        [coturn.port, coturn.tlsPort] = ports ?? [await freePort(), await freePort()];
         const credentials = useSecret
             ? ["--use-auth-secret", `--static-auth-secret=${secret}`]
             : ["--lt-cred-mech", `--user=${user}:${password}`];
+        const [program, ...args] = [...via, "turnserver"];
         coturn.#child = spawn(
-            "turnserver",
+            program,
             [
+                ...args,
                 "-n",
                 "--no-cli",
                 "--no-dtls",
                 "--allow-loopback-peers",
-                "--listening-ip=127.0.0.1",
-                "--relay-ip=127.0.0.1",
+                `--listening-ip=${address}`,
+                `--relay-ip=${address}`,
                 `--listening-port=${coturn.port}`,
                 `--tls-listening-port=${coturn.tlsPort}`,
                 `--cert=${coturn.caFile}`,
@@ -81,7 +76,9 @@ export class Coturn {
             createInterface({ input: stream }).on("line", (line) => coturn.#log.push(line));
         }
         const deadline = Date.now() + 30_000;
-        while (!(await accepts(coturn.port))) {
+        const [bash, ...within] = [...via, "bash"];
+        const knock = [...within, "-c", `: </dev/tcp/${address}/${coturn.port}`];
+        while (spawnSync(bash, knock, { stdio: "ignore" }).status !== 0) {
             if (Date.now() > deadline) throw new Error(`coturn:\n${coturn.log()}`);
             await new Promise((resolve) => setTimeout(resolve, 100));
         }

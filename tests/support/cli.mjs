@@ -5,10 +5,12 @@ import { once } from "node:events";
 
 /**
  * Runs `kollator` with these arguments and no settings but `environment`; resolves with its exit
- * code and what it wrote. `during(child)` is told of the process.
+ * code and what it wrote. `during(child)` is told of the process. `via`: what the command line begins
+ * with, to be run elsewhere.
  */
-export async function kollator(args, environment = {}, during = () => {}) {
-    const child = spawn(process.env.KOLLATOR_BIN, args, {
+export async function kollator(args, environment = {}, during = () => {}, via = []) {
+    const [program, ...before] = [...via, process.env.KOLLATOR_BIN];
+    const child = spawn(program, [...before, ...args], {
         stdio: ["ignore", "pipe", "pipe"],
         env: { PATH: process.env.PATH, ...environment },
     });
