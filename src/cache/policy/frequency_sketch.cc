@@ -29,27 +29,40 @@ FrequencySketch::FrequencySketch(std::size_t counters, std::uint64_t sample)
 
 // A key is a good hash already: its low bits choose a cache line, its high ones a counter in each
 // quarter of it, so that a look-up costs one cache miss.
-std::size_t FrequencySketch::place(PolicyKey key, unsigned row) const {
-    const std::size_t line = static_cast<std::size_t>(key) & mask_ & ~(kLineBytes - 1);
-    const std::size_t counter = (key >> (40 + 4 * row)) & (kLineBytes / kRows - 1);
-    return line + row * (kLineBytes / kRows) + counter;
+std::size_t FrequencySketch::line_of(PolicyKey key) const {
+    return static_cast<std::size_t>(key) & mask_ & ~(kLineBytes - 1);
 }
 
-std::uint32_t FrequencySketch::estimate(PolicyKey key) const {
+std::size_t FrequencySketch::place(PolicyKey key, unsigned row) const {
+    const std::size_t counter = (key >> (40 + 4 * row)) & (kLineBytes / kRows - 1);
+    return line_of(key) + row * (kLineBytes / kRows) + counter;
+}
+
+std::uint32_t FrequencySketch::counted(PolicyKey key) const {
     std::uint8_t least = UINT8_MAX;
     for (unsigned row = 0; row < kRows; ++row) least = std::min(least, counters_[place(key, row)]);
     return least;
 }
 
+std::uint32_t FrequencySketch::estimate(PolicyKey key) const {
+    const std::uint32_t waiting = added_last_ == key ? 1 : 0;
+    return std::min<std::uint32_t>(counted(key) + waiting, UINT8_MAX);
+}
+
 void FrequencySketch::add(PolicyKey key) {
-    const std::uint32_t least = estimate(key);
-    if (least < UINT8_MAX) {
-        for (unsigned row = 0; row < kRows; ++row) {
-            std::uint8_t& counter = counters_[place(key, row)];
-            if (counter == least) ++counter;
-        }
-    }
+    if (added_last_) count(*added_last_);
+    added_last_ = key;
+    __builtin_prefetch(&counters_[line_of(key)], 1);
     if (++added_ >= sample_) halve();
+}
+
+void FrequencySketch::count(PolicyKey key) {
+    const std::uint32_t least = counted(key);
+    if (least == UINT8_MAX) return;
+    for (unsigned row = 0; row < kRows; ++row) {
+        std::uint8_t& counter = counters_[place(key, row)];
+        if (counter == least) ++counter;
+    }
 }
 
 void FrequencySketch::halve() {

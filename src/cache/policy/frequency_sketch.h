@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "cache/policy/eviction_policy.h"
@@ -18,6 +19,7 @@ class FrequencySketch {
     /// As large as a cache of `max_bytes` needs.
     static FrequencySketch for_cache(std::uint64_t max_bytes);
 
+    /// Counts with the next call: until then the key's line is on its way to the processor.
     void add(PolicyKey key);
     std::uint32_t estimate(PolicyKey key) const;
     /// The requests that estimates count, the halved ones as halves.
@@ -26,13 +28,17 @@ class FrequencySketch {
  private:
     static constexpr unsigned kRows = 4;
     static constexpr std::size_t kLineBytes = 64;
+    std::size_t line_of(PolicyKey key) const;
     std::size_t place(PolicyKey key, unsigned row) const;
+    std::uint32_t counted(PolicyKey key) const;
+    void count(PolicyKey key);
     void halve();
 
     std::vector<std::uint8_t> counters_;
     std::size_t mask_;
     std::uint64_t sample_;
     std::uint64_t added_ = 0;
+    std::optional<PolicyKey> added_last_;
     double carried_ = 0;
 };
 
