@@ -65,7 +65,7 @@ class OwnAssociation final : public SctpAssociation {
 
     // own_handshake.cc
     void draw_tags();
-    sctp::InitChunk own_init() const;
+    sctp::InitChunk own_init(bool zero_checksum) const;
     void send_init();
     void send_cookie_echo();
     void handle_init(const sctp::Chunk& chunk);

@@ -95,6 +95,37 @@ TEST(OwnAssociationTest, PeersThatDoNotOfferItGetChecksums) {
     ASSERT_TRUE(pair.run_until([&] { return pair.b.messages.size() == 1; }));
 }
 
+/// Has RFC 9653's parameter: what peers do not read that drop what they do not know.
+bool offers_zero_checksum(ByteSpan packet) {
+    sctp::take_common_header(packet);
+    while (const auto chunk = sctp::take_chunk(packet)) {
+        if (chunk->type != chunk_type::kInit && chunk->type != chunk_type::kInitAck) continue;
+        const auto init = sctp::parse_init(chunk->value);
+        if (init.ok() && init->zero_checksum) return true;
+    }
+    return false;
+}
+
+TEST(OwnAssociationTest, APeerThatCannotReadTheOfferBeginsItself) {
+    SctpPair pair(1, far_link(), SctpImplementation::kOwn, SctpImplementation::kUsrsctp);
+    int dropped = 0;
+    pair.drop = [&](ByteSpan packet) {
+        const bool offer = offers_zero_checksum(packet);
+        dropped += offer;
+        return offer;
+    };
+    ASSERT_TRUE(pair.connect());
+    EXPECT_EQ(dropped, 1) << "the second would be an INIT ACK";
+}
+
+TEST(OwnAssociationTest, APeerThatCannotReadTheOfferIsAskedWithoutIt) {
+    SctpPair pair(1, far_link());
+    pair.drop = offers_zero_checksum;
+    for (SctpEnd* end : {&pair.a, &pair.b}) end->association = end->stack->make(end->options, *end);
+    pair.a.association->connect(pair.now);
+    EXPECT_TRUE(pair.run_until([&] { return pair.a.connected && pair.b.connected; }, seconds(1)));
+}
+
 TEST(OwnAssociationTest, ALostTailComesWithinAFewRoundTrips) {
     SctpPair pair(1, far_link());
     ASSERT_TRUE(pair.connect());

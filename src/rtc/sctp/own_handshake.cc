@@ -38,19 +38,23 @@ void OwnAssociation::start_handshake_timer(TimePoint now) {
     handshake_deadline_ = now + std::min(kFirstTimeout * (1 << handshake_tries_), kMostTimeout);
 }
 
-sctp::InitChunk OwnAssociation::own_init() const {
+sctp::InitChunk OwnAssociation::own_init(bool zero_checksum) const {
     sctp::InitChunk init;
     init.tag = local_tag_;
     init.window_bytes = static_cast<std::uint32_t>(window_bytes_);
     init.outgoing_streams = init.incoming_streams = options_.max_streams;
     init.tsn = local_tsn_;
-    init.forward_tsn = init.reconfig = init.zero_checksum = true;
+    init.forward_tsn = init.reconfig = true;
+    init.zero_checksum = zero_checksum;
     return init;
 }
 
 void OwnAssociation::send_init() {
+    // Pion up to 3.1 drops an INIT with a parameter that it does not know, in spite of RFC 9260
+    // 3.2.1: without an answer the next one has none that is newer than WebRTC.
+    const bool zero_checksum = handshake_tries_ == 0;
     // RFC 9260 8.5.1, A: "the Verification Tag field ... MUST be 0".
-    send_single(0, sctp::chunk_type::kInit, sctp::build_init(own_init()));
+    send_single(0, sctp::chunk_type::kInit, sctp::build_init(own_init(zero_checksum)));
 }
 
 void OwnAssociation::send_cookie_echo() {
@@ -69,7 +73,9 @@ void OwnAssociation::handle_init(const sctp::Chunk& chunk) {
     if (local_tag_ == 0) draw_tags();
     // 5.2.1: "the endpoint MUST respond with an INIT ACK chunk using the same parameters it sent in
     // its original INIT chunk (including its Initiate Tag, unchanged)".
-    sctp::InitChunk answer = own_init();
+    // Zero checksums are for those who know of them (send_init): then there is no delay where both
+    // sides begin, as in WebRTC.
+    sctp::InitChunk answer = own_init(init->zero_checksum);
     sctp::StateCookie cookie;
     cookie.secret = secret_;
     cookie.local_tag = local_tag_;
