@@ -5,7 +5,7 @@
 //   in   {"offer":"v=0…"}                      out  {"peer":1,"answer":"v=0…"} or {"error":…}
 //        {"peer":1,"reoffer":"v=0…"}                the same
 //        {"makeOffer":["label",…]}                  {"peer":1,"offer":"v=0…"}
-//        {"peer":1,"acceptAnswer":"v=0…"}           {"accepted":1} or {"error":…}
+//        {"peer":1,"acceptAnswer":"v=0…"}           {"accepted":1} or {"refused":1,"error":…}
 //        {"peer":1,"candidate":"candidate:…"}       {"error":…} where it is refused
 //        {"peer":1,"close":"reason"}
 //        {"stats":true}                             {"stats":{…},"peers":[…]}
@@ -176,7 +176,9 @@ class Server {
         } else if (line.contains("acceptAnswer")) {
             const Status status =
                 endpoint_.accept_answer(peer, line["acceptAnswer"].get<std::string>());
-            if (!status.ok()) return print({{"error", status.error().detail}});
+            if (!status.ok()) {
+                return print({{"refused", peer}, {"error", status.error().detail}});
+            }
             print({{"accepted", peer}});
         } else if (line.contains("candidate")) {
             const Status status =

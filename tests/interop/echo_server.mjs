@@ -76,7 +76,7 @@ export class EchoServer {
 
     acceptAnswer(peer, sdp) {
         this.#write({ peer, acceptAnswer: sdp });
-        return this.#take((line) => line.accepted === peer || line.error);
+        return this.#take((line) => line.accepted === peer || line.refused === peer);
     }
 
     candidate(peer, candidate) {
