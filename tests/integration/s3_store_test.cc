@@ -345,14 +345,17 @@ TEST_F(S3StoreOnRgw, ACancelledTransferEndsAndOthersGoOn) {
     for (int round = 0; round < 20; ++round) {
         bool moving = false;
         bool done = false;
+        const auto ended = std::make_shared<bool>(false);
         auto cancelled = asked.store().get(
             key_of(body), options, [&](const auto&, auto, auto) { moving = true; },
             [&](const auto&) { done = true; });
-        auto put =
-            asked.store().put(key_of(body), body, key_of(body).hash, [](const auto&) { FAIL(); });
+        // It may be over before the other one moves, but is not heard of once it was cancelled.
+        auto put = asked.store().put(key_of(body), body, key_of(body).hash,
+                                     [ended](const auto&) { EXPECT_FALSE(*ended); });
         ASSERT_TRUE(asked.run_until([&] { return moving || done; }));
         cancelled.reset();
         put.reset();
+        *ended = true;
         // The transfers' thread may be about to report progress, and holds the buffer for it.
         ASSERT_TRUE(asked.run_until([&] { return budget.used_bytes() == 0; }));
     }
