@@ -14,6 +14,7 @@ import { cleanup } from 'node-datachannel';
 import { chromium } from 'playwright-core';
 import { Connection } from './load/client.mjs';
 import { seededChunk } from './load/chunks.mjs';
+import { median } from './load/statistics.mjs';
 import { cpuSeconds, startWorker } from './load/worker.mjs';
 
 const CHUNK_BYTES = 5 * 1024 * 1024;
@@ -134,10 +135,6 @@ async function measure(name, browser, origin) {
   } finally {
     await worker.stop();
   }
-}
-
-function median(values) {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 const server = createServer((_, response) => response.end('<!doctype html><title>bench</title>'));

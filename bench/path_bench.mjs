@@ -17,6 +17,7 @@ import { cleanup } from 'node-datachannel';
 import { seededChunk } from './load/chunks.mjs';
 import { Connection } from './load/client.mjs';
 import { startImpairedWay } from './load/impaired.mjs';
+import { median } from './load/statistics.mjs';
 import { startWorker } from './load/worker.mjs';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -88,10 +89,6 @@ async function measure(name, run, roundTripMs, loss) {
     way.stop();
     await worker.stop();
   }
-}
-
-function median(values) {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 const titles = LOSSES.flatMap((loss) => PAIRS.map(([title]) => `loss ${loss * 100} %: ${title}`));

@@ -11,6 +11,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
+import { median } from './load/statistics.mjs';
 import { startWorker } from './load/worker.mjs';
 
 const { values: options } = parseArgs({
@@ -48,10 +49,6 @@ async function run(name, parameters, settings = {}) {
   } finally {
     await worker.stop();
   }
-}
-
-function median(values) {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 async function medians(parameters) {

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { cleanup } from 'node-datachannel';
 import { seededChunk } from './load/chunks.mjs';
 import { Connection } from './load/client.mjs';
+import { median } from './load/statistics.mjs';
 import { cpuSeconds, residentBytes, startWorker } from './load/worker.mjs';
 
 const CHUNK_BYTES = 5 * 1024 * 1024;
@@ -31,10 +32,6 @@ const { values: options } = parseArgs({
 
 function percentile(sorted, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
-}
-
-function median(values) {
-  return percentile([...values].sort((a, b) => a - b), 0.5);
 }
 
 /** Gets `requests` chunks over the connections, `inFlight` at once on each. */
