@@ -24,6 +24,9 @@ RtcMetrics::RtcMetrics(MetricsRegistry& registry)
       send_calls_(registry.counter("kollator_rtc_send_calls_total", "System calls that sent")),
       receive_calls_(
           registry.counter("kollator_rtc_receive_calls_total", "System calls that received")),
+      packets_dropped_(registry.counter(
+          "kollator_rtc_dropped_packets_total",
+          "UDP datagrams not sent: the kernel refused them, or had no room for long")),
       retransmitted_bytes_(registry.counter("kollator_rtc_retransmitted_bytes_total",
                                             "User data that SCTP sent again")) {}
 
@@ -59,6 +62,7 @@ void RtcMetrics::refresh(const rtc::HubReport& report) {
     advance(packets_received_, last_.packets_received, now.packets_received);
     advance(send_calls_, last_.send_calls, now.send_calls);
     advance(receive_calls_, last_.receive_calls, now.receive_calls);
+    advance(packets_dropped_, last_.packets_dropped, now.packets_dropped);
     advance(retransmitted_bytes_, last_.retransmitted_bytes, now.retransmitted_bytes);
     last_ = now;
 }

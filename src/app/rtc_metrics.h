@@ -38,6 +38,7 @@ class RtcMetrics {
     Counter packets_received_;
     Counter send_calls_;
     Counter receive_calls_;
+    Counter packets_dropped_;
     Counter retransmitted_bytes_;
 };
 

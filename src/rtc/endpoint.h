@@ -112,6 +112,7 @@ struct EndpointStats {
     std::uint64_t packets_received = 0;
     std::uint64_t send_calls = 0;  ///< system calls, for packets a call
     std::uint64_t receive_calls = 0;
+    std::uint64_t packets_dropped = 0;      ///< not sent: the kernel refused them, or had no room
     std::uint64_t retransmitted_bytes = 0;  ///< user data that SCTP sent again
     std::size_t buffered_bytes = 0;         ///< sent and not acknowledged, or waiting to be sent
 };

@@ -14,6 +14,10 @@ const log::Logger kLog("rtc");
 // Addresses of one peer that lead to it; a browser has some, one for each of its interfaces.
 constexpr std::size_t kMaxRoutesPerPeer = 32;
 
+// With hundreds of busy peers a turn makes more than the socket's queue holds: it is handed to the
+// kernel in between. Two full calls' worth.
+constexpr std::size_t kFlushBytes = 2 * 32 * 32 * 1200;
+
 /// A process has one usrsctp: endpoints share it, and so their thread. The first one's budget holds
 /// for all. Of our own each endpoint has one.
 std::shared_ptr<SctpStack> make_stack(Random& random, const EndpointOptions& options) {
@@ -47,7 +51,7 @@ UdpEndpoint::UdpEndpoint(EventLoop& loop, const Clock& clock, Random& random,
       timer_(loop) {
     socket_->start(
         [this](const IcePath& path, ByteSpan datagram) { handle_datagram(path, datagram); },
-        [this] { run_turn(); });
+        [this] { run_turn(); }, [this] { on_socket_writable(); });
     if (options_.servers.empty()) return;
     // No connection has the id 0: transactions with that prefix are with servers.
     servers_ = std::make_unique<IceServers>(loop_, clock_, random_, options_.servers,
@@ -119,6 +123,7 @@ EndpointStats UdpEndpoint::stats() const {
     stats.packets_received = udp.datagrams_received;
     stats.send_calls = udp.send_calls;
     stats.receive_calls = udp.receive_calls;
+    stats.packets_dropped = udp.dropped_queue_full + udp.dropped_refused;
     const SctpStats sctp = stack_->stats();
     stats.retransmitted_bytes = sctp.retransmitted_bytes;
     stats.buffered_bytes = sctp.buffered_bytes;
@@ -201,6 +206,7 @@ void UdpEndpoint::on_peer_address(PeerConnection& peer, const IcePath& path, boo
 void UdpEndpoint::send_datagram(PeerConnection& peer, const IcePath& path, ByteSpan datagram) {
     if (path.relay == 0) {
         socket_->send(path, datagram);
+        if (socket_->queued_bytes() >= kFlushBytes) flush();
     } else if (servers_) {
         servers_->send(path, datagram);
     }

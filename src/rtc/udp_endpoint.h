@@ -92,6 +92,8 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     PeerConnection* find_by_transaction(const TransactionId& transaction);
 
     // A turn: serve the marked, drop the finished, set the timer, flush.
+    void flush();
+    void on_socket_writable();
     void mark(PeerConnection& peer);
     void request_turn();
     void run_turn();

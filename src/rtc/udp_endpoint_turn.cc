@@ -43,8 +43,20 @@ void UdpEndpoint::run_turn() {
     in_turn_ = true;
     serve_marked(now);
     set_timer(now);
-    socket_->flush();
+    flush();
     in_turn_ = false;
+}
+
+/// While the kernel has no room nothing more is made for it: the peers' data waits where it counts
+/// against their buffers, and is neither dropped nor late in a queue of ours.
+void UdpEndpoint::flush() {
+    socket_->flush();
+    if (socket_->blocked()) stack_->set_output(false);
+}
+
+void UdpEndpoint::on_socket_writable() {
+    stack_->set_output(true);
+    request_turn();
 }
 
 void UdpEndpoint::serve_marked(TimePoint now) {

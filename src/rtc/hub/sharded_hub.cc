@@ -29,6 +29,7 @@ void add(EndpointStats& sum, const EndpointStats& each) {
     sum.packets_received += each.packets_received;
     sum.send_calls += each.send_calls;
     sum.receive_calls += each.receive_calls;
+    sum.packets_dropped += each.packets_dropped;
     sum.retransmitted_bytes += each.retransmitted_bytes;
     sum.buffered_bytes += each.buffered_bytes;
 }

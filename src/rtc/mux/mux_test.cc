@@ -171,6 +171,44 @@ TEST_F(UdpSocketTest, DropsWhatTheKernelRefusesAndGoesOn) {
     EXPECT_EQ(first_->stats().dropped_refused, 2u);
 }
 
+TEST_F(UdpSocketTest, KeepsOthersSegmentsWhereOnesAreRefused) {
+    open("127.0.0.1");
+    if (!first_->segmentation_offload()) GTEST_SKIP() << "the kernel does not know UDP_SEGMENT";
+    const IcePath foreign{*IpAddress::parse("192.0.2.99"), {*IpAddress::parse("127.0.0.1"), 9}};
+    for (std::size_t i = 0; i < 5; ++i) first_->send(foreign, numbered(i, 1000));
+    send_and_compare(mixed_sizes());
+    EXPECT_EQ(first_->stats().dropped_refused, 5u);
+    EXPECT_TRUE(first_->segmentation_offload());
+    // Five that were refused one by one, and that it was so together.
+    EXPECT_LE(first_->stats().send_calls, 10u);
+}
+
+TEST_F(UdpSocketTest, ReadsABusySocketSeldomerAndMissesNothing) {
+    open("127.0.0.1");
+    constexpr std::size_t kDatagrams = 20'000;
+    std::size_t sent = 0;
+    // One for each turn of the loop: so many wake-ups as datagrams, where nothing is done about it.
+    std::function<void()> send_one = [&] {
+        first_->send(to_second("127.0.0.1"), numbered(sent++, 100));
+        first_->flush();
+        if (sent < kDatagrams) loop_.post([&] { send_one(); });
+    };
+    send_one();
+    ASSERT_TRUE(wait_for(kDatagrams));
+    EXPECT_GT(second_->stats().pauses, 10u);
+    EXPECT_LT(second_->stats().receive_calls, kDatagrams / 4);
+    for (std::size_t i = 0; i < kDatagrams; ++i) ASSERT_EQ(load_u32(received_[i].data()), i);
+
+    // It is woken again when there is little.
+    const std::uint64_t pauses = second_->stats().pauses;
+    for (std::size_t i = 1; i <= 10; ++i) {
+        first_->send(to_second("127.0.0.1"), numbered(i, 100));
+        first_->flush();
+        ASSERT_TRUE(wait_for(kDatagrams + i));
+    }
+    EXPECT_LE(second_->stats().pauses, pauses + 10);
+}
+
 TEST_F(UdpSocketTest, TellsThatAPortIsTaken) {
     open("127.0.0.1");
     const auto again = UdpSocket::open(loop_, first_->local_address());

@@ -32,6 +32,10 @@ constexpr std::size_t kReceiveMessages = 16;
 constexpr std::size_t kReceiveBytes = 65536;  ///< of each; what UDP_GRO joins
 constexpr int kReceiveBatchesPerTurn = 4;     ///< then the loop's other work has its turn
 constexpr std::size_t kSendMessages = 32;
+/// After ENOBUFS, which poll() does not tell the end of: some packet times of a slow device.
+constexpr std::chrono::milliseconds kNoBuffersRetry{1};
+/// After a device could not do segments; another route may.
+constexpr std::chrono::minutes kNoSegmentsFor{1};
 // A browser's ICE socket has a receive buffer of 128 KiB, which more than about 50 datagrams in one
 // burst overflow.
 constexpr std::size_t kMaxSegments = 32;
@@ -192,7 +196,9 @@ UdpSocket::UdpSocket(EventLoop& loop, int descriptor, const SocketAddress& local
       local_(local),
       dual_stack_(dual_stack),
       receive_batch_(std::make_unique<ReceiveBatch>()),
-      send_batch_(std::make_unique<SendBatch>()) {
+      send_batch_(std::make_unique<SendBatch>()),
+      pause_(loop),
+      retry_(loop) {
     configure();
 }
 
@@ -220,23 +226,55 @@ void UdpSocket::configure() {
     // A kernel that knows the option knows the control message; whether the route's device can do
     // it is found out by sending.
     const int none = 0;
-    segmentation_offload_ =
-        setsockopt(descriptor_, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof(none)) == 0;
+    knows_segments_ = setsockopt(descriptor_, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof(none)) == 0;
 }
 
-void UdpSocket::start(Receiver on_datagram, EventLoop::Task on_batch_end) {
+void UdpSocket::start(Receiver on_datagram, EventLoop::Task on_batch_end,
+                      EventLoop::Task on_writable) {
     on_datagram_ = std::move(on_datagram);
     on_batch_end_ = std::move(on_batch_end);
-    watch_ = std::make_unique<FdWatch>(loop_, descriptor_);
-    watch_->on_readable([this] { receive(); });
+    on_writable_ = std::move(on_writable);
+    watch();
 }
 
-void UdpSocket::receive() {
+void UdpSocket::watch() {
+    watch_ = std::make_unique<FdWatch>(loop_, descriptor_);
+    watch_->on_readable([this] { on_readable(); });
+    if (waiting_writable_ && !retry_.active()) watch_->when_writable([this] { on_room(); });
+}
+
+void UdpSocket::on_readable() {
+    const std::size_t messages = receive();
+    // Whether there is room to send again, only the watch tells.
+    if (!throttle_.woken(messages, loop_.now()) || waiting_writable_) return;
+    watch_.reset();
+    pause();
+}
+
+void UdpSocket::pause() {
+    ++stats_.pauses;
+    pause_.start_after(ReceiveThrottle::kPause, [this] { poll(); });
+}
+
+void UdpSocket::poll() {
+    const std::size_t messages = receive();
+    if (throttle_.polled(messages) || waiting_writable_) {
+        watch();
+    } else {
+        pause();
+    }
+}
+
+/// What is there, up to kReceiveBatchesPerTurn; gives how many messages it was.
+std::size_t UdpSocket::receive() {
+    std::size_t total = 0;
     for (int batch = 0; batch < kReceiveBatchesPerTurn; ++batch) {
         const std::size_t messages = receive_batch();
         if (messages > 0) on_batch_end_();
-        if (messages < kReceiveMessages) return;
+        total += messages;
+        if (messages < kReceiveMessages) break;
     }
+    return total;
 }
 
 std::size_t UdpSocket::receive_batch() {
@@ -274,10 +312,13 @@ void UdpSocket::send(const IcePath& path, ByteSpan datagram) {
 
 void UdpSocket::flush() {
     while (!queue_.empty() && !waiting_writable_) {
+        if (pretends_full_) return wait_for_room(EAGAIN);
         SendBatch& batch = *send_batch_;
+        const bool segments = segmentation_offload();
         std::size_t messages = 0;
         for (std::size_t at = 0; at < queue_.size() && messages < kSendMessages; ++messages) {
-            const SendRun run = queue_.run_at(at, segmentation_offload_ ? kMaxSegments : 1);
+            const bool singly = at < singly_ || !segments;
+            const SendRun run = queue_.run_at(at, singly ? 1 : kMaxSegments);
             batch.put(messages, run, dual_stack_);
             at += run.count;
         }
@@ -292,35 +333,59 @@ void UdpSocket::flush() {
             stats_.bytes_sent += run.bytes.size();
             done += run.count;
         }
-        queue_.pop(done);
+        pop(done);
     }
+}
+
+void UdpSocket::pop(std::size_t datagrams) {
+    queue_.pop(datagrams);
+    singly_ -= std::min(singly_, datagrams);
+}
+
+bool UdpSocket::segmentation_offload() const {
+    return knows_segments_ && loop_.now() >= no_segments_until_;
 }
 
 /// The first message of a batch was refused. False: nothing more can be sent now.
 bool UdpSocket::handle_send_error(int error, const SendRun& run) {
     if (error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS) {
-        waiting_writable_ = true;
-        if (watch_) {
-            watch_->when_writable([this] {
-                waiting_writable_ = false;
-                flush();
-            });
-        }
+        wait_for_room(error);
         return false;
     }
     if (error == EINTR) return true;
-    // EIO: a device on the way cannot checksum segments. EINVAL, too, may mean that segments do not
-    // fit its MTU.
-    if (run.count > 1 && (error == EIO || error == EINVAL)) {
-        segmentation_offload_ = false;
+    // udp(7), udp_send_skb() in Linux. EIO: the route's device cannot checksum segments.
+    if (run.count > 1 && error == EIO) {
+        no_segments_until_ = loop_.now() + kNoSegmentsFor;
         kLog.info("event=gso-refused error=\"{}\"", std::strerror(error));
+        return true;
+    }
+    // EINVAL: they do not fit this path's MTU, or it is the address that is refused. One by one
+    // they tell; other peers' keep their segments.
+    if (run.count > 1 && error == EINVAL) {
+        singly_ = run.count;
         return true;
     }
     stats_.dropped_refused += run.count;
     kLog.debug("event=send-refused to={} error=\"{}\"", run.path.remote.text(),
                std::strerror(error));
-    queue_.pop(run.count);
+    pop(run.count);
     return true;
+}
+
+void UdpSocket::wait_for_room(int error) {
+    waiting_writable_ = true;
+    if (error == ENOBUFS) {
+        retry_.start_after(kNoBuffersRetry, [this] { on_room(); });
+        return;
+    }
+    if (watch_) watch_->when_writable([this] { on_room(); });
+    // Otherwise the watch that ends the pause tells it.
+}
+
+void UdpSocket::on_room() {
+    waiting_writable_ = false;
+    flush();
+    if (!waiting_writable_) on_writable_();
 }
 
 }  // namespace kollator::rtc

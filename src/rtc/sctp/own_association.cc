@@ -42,6 +42,7 @@ OwnAssociation::~OwnAssociation() {
 /// What only a living association needs.
 void OwnAssociation::release() {
     stack_.deadlines().remove(*this, listed_at_);
+    if (std::exchange(held_, false)) stack_.drop_hold(*this);
     sender_.reset();
     receiver_.reset();
     controls_ = {};
@@ -207,6 +208,11 @@ void OwnAssociation::reset_stream(std::uint16_t stream) {
     ask_for_poll();
 }
 
+void OwnAssociation::resume() {
+    held_ = false;
+    ask_for_poll();
+}
+
 void OwnAssociation::ask_for_poll() {
     if (!in_poll_ && !std::exchange(told_pending_, true)) observer_.on_sctp_pending();
 }
@@ -329,7 +335,9 @@ bool OwnAssociation::fill(sctp::PacketBuilder& packet, TimePoint now) {
         packet.add(control.type, 0, control.value);
     }
     controls_.erase(controls_.begin(), controls_.begin() + static_cast<std::ptrdiff_t>(taken));
-    const bool data = controls_.empty() && sender_->ready(now);
+    const bool wanted = controls_.empty() && sender_->ready(now);
+    const bool data = wanted && stack_.output();
+    if (wanted && !data && !std::exchange(held_, true)) stack_.hold(*this);
     const bool sack = receiver_->policy().due() || (data && receiver_->policy().owed());
     if (sack && (packet.empty() || receiver_->fits_sack(packet))) {
         receiver_->write_sack(packet, inbox_bytes_);

@@ -50,6 +50,7 @@ class OwnAssociation final : public SctpAssociation {
 
     /// For the stack.
     void handle_timeout(TimePoint now);
+    void resume();
 
  private:
     enum class State : std::uint8_t { kNew, kCookieWait, kCookieEchoed, kConnected, kClosed };
@@ -129,6 +130,7 @@ class OwnAssociation final : public SctpAssociation {
     bool in_poll_ = false;
     bool aborted_ = false;
     bool reading_ = true;
+    bool held_ = false;  ///< had something to send while the stack's output was off
     bool told_pending_ = false;
     bool more_to_send_ = false;   ///< than one turn allows
     bool checksum_free_ = false;  ///< the peer takes packets without (RFC 9653)

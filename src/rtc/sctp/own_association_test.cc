@@ -199,29 +199,6 @@ TEST(OwnAssociationTest, ThePeersWindowBoundsWhatIsInFlightAndOpensAgain) {
     EXPECT_EQ(pair.a.stack->stats().retransmitted_bytes, 0U);
 }
 
-TEST(OwnAssociationTest, ATurnSendsSoMuchAndAsksForAnother) {
-    SctpPair pair(1, SctpLink{});
-    pair.b.keep_messages = false;
-    ASSERT_TRUE(pair.connect());
-    const Bytes body(64 * 1024, 1);
-    const auto pump = [&] {
-        while (pair.a.association->send({}, {}, body).ok()) continue;
-    };
-    pair.a.on_writable = pump;
-    pump();
-    // So much that nothing but the turn bounds what goes at once (FlightCap).
-    ASSERT_TRUE(pair.run_until([&] { return pair.b.bytes_received > 40'000'000; }));
-    pair.a.on_writable = nullptr;
-    ASSERT_TRUE(pair.run_until([&] { return pair.a.association->buffered_bytes() == 0; }));
-    pump();
-    const std::uint64_t before = pair.packets;
-    pair.a.association->poll(pair.now);
-    EXPECT_EQ(pair.packets - before, 64U);
-    EXPECT_TRUE(pair.a.association->wants_poll());
-    ASSERT_TRUE(pair.run_until([&] { return pair.a.association->buffered_bytes() == 0; }));
-    EXPECT_FALSE(pair.a.association->wants_poll());
-}
-
 TEST(OwnAssociationTest, APeerThatRestartsEndsTheAssociation) {
     SctpPair pair(1, far_link());
     ASSERT_TRUE(pair.connect());

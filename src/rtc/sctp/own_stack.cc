@@ -1,6 +1,7 @@
 #include "rtc/sctp/own_stack.h"
 
 #include <chrono>
+#include <utility>
 
 #include "base/check.h"
 #include "rtc/sctp/own_association.h"
@@ -42,6 +43,12 @@ sctp::PacketBuilder& OwnSctpStack::builder(std::size_t mtu_bytes) {
 
 std::unique_ptr<SctpStack> make_sctp_stack(Random& random, const SctpStackOptions& options) {
     return std::make_unique<OwnSctpStack>(random, options);
+}
+
+void OwnSctpStack::set_output(bool on) {
+    output_ = on;
+    if (!on) return;
+    for (OwnAssociation* const association : std::exchange(held_, {})) association->resume();
 }
 
 }  // namespace kollator::rtc

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "rtc/sctp/packet/packet_builder.h"
 #include "rtc/sctp/rx/buffer_pool.h"
 #include "rtc/sctp/sctp_association.h"
@@ -24,6 +26,7 @@ class OwnSctpStack final : public SctpStack {
                                           SctpObserver& observer) override;
     void handle_timers(TimePoint now) override;
     TimePoint next_timeout(TimePoint now) const override;
+    void set_output(bool on) override;
     SctpStats stats() const override { return budget_.stats(); }
 
     // For OwnAssociation.
@@ -33,6 +36,10 @@ class OwnSctpStack final : public SctpStack {
     sctp::Deadlines<OwnAssociation>& deadlines() { return deadlines_; }
     /// Where a packet of up to `mtu_bytes` is put together.
     sctp::PacketBuilder& builder(std::size_t mtu_bytes);
+    bool output() const { return output_; }
+    /// Tells it (OwnAssociation::resume) when the output is on again; once.
+    void hold(OwnAssociation& association) { held_.push_back(&association); }
+    void drop_hold(OwnAssociation& association) { std::erase(held_, &association); }
     void add_association() { ++associations_; }
     void remove_association() { --associations_; }
 
@@ -44,6 +51,8 @@ class OwnSctpStack final : public SctpStack {
     std::size_t builder_bytes_ = 0;
     std::unique_ptr<sctp::PacketBuilder> builder_;
     std::size_t associations_ = 0;
+    bool output_ = true;
+    std::vector<OwnAssociation*> held_;
 };
 
 }  // namespace kollator::rtc

@@ -129,6 +129,9 @@ class SctpStack {
     /// poll()s.
     virtual void handle_timers(TimePoint now) = 0;
     virtual TimePoint next_timeout(TimePoint now) const = 0;
+    /// While off, associations send control chunks only; what they have to send is kept, and asked
+    /// for by on_sctp_pending when it is on again. On at first. usrsctp does not know it.
+    virtual void set_output(bool /*on*/) {}
     virtual SctpStats stats() const = 0;
 };
 
