@@ -38,6 +38,7 @@ class DataTransportImpl final : public DataTransport, private DtlsSink, private 
         return dtls_->peer_fingerprint();
     }
     std::size_t channel_count() const override { return channels_.size(); }
+    bool zero_checksum() const override { return association_ && association_->zero_checksum(); }
     bool wants_poll() const override;
 
  private:

@@ -110,6 +110,8 @@ class DataTransport {
     /// SHA-256 of the certificate that the peer proved to own; empty before the handshake.
     virtual std::optional<std::array<std::uint8_t, 32>> peer_fingerprint() const = 0;
     virtual std::size_t channel_count() const = 0;
+    /// See SctpAssociation::zero_checksum.
+    virtual bool zero_checksum() const = 0;
     /// True while poll() has something to deliver.
     virtual bool wants_poll() const = 0;
 };

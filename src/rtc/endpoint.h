@@ -49,6 +49,7 @@ struct PeerInfo {
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;
     std::size_t channels = 0;
+    bool zero_checksum = false;  ///< SCTP packets go to it without a checksum (RFC 9653)
     /// SHA-256 of the certificate that the peer proved to own; empty before connected.
     std::optional<std::array<std::uint8_t, 32>> remote_fingerprint;
 };

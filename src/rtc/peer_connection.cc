@@ -217,6 +217,7 @@ PeerInfo PeerConnection::info() const {
     info.bytes_sent = bytes_sent_;
     info.bytes_received = bytes_received_;
     info.channels = transport_ ? transport_->channel_count() : 0;
+    info.zero_checksum = transport_ && transport_->zero_checksum();
     if (transport_) info.remote_fingerprint = transport_->peer_fingerprint();
     return info;
 }

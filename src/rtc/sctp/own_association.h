@@ -45,6 +45,7 @@ class OwnAssociation final : public SctpAssociation {
     std::size_t buffered_bytes() const override;
     std::size_t writable_bytes() const override;
     std::uint16_t outgoing_streams() const override { return outgoing_streams_; }
+    bool zero_checksum() const override { return checksum_free_; }
     void reset_stream(std::uint16_t stream) override;
     void abort() override;
 

@@ -95,6 +95,9 @@ class SctpAssociation {
     virtual std::size_t writable_bytes() const = 0;
     /// How many streams the handshake left us to send on; 0 before it.
     virtual std::uint16_t outgoing_streams() const = 0;
+    /// Packets go without a checksum, since the peer offered to take them so (RFC 9653). Not with
+    /// usrsctp, which does not know of it.
+    virtual bool zero_checksum() const { return false; }
 
     /// Resets our outgoing side of a stream once what is queued on it was sent.
     /// on_sctp_stream_reset_done follows.
