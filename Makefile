@@ -46,7 +46,7 @@ check-all: check ## and the sanitizers, interoperability, and a minute for each 
 	@tests/support/rgw/fetch.sh >/dev/null
 	@cmake --preset asan
 	@cmake --build build/asan --parallel $(JOBS)
-	@cd build/asan && $(CTEST) --label-exclude '^(lint|e2e)$$'
+	@cd build/asan && KOLLATOR_INTEROP_MEGABYTES=100 $(CTEST) --label-exclude '^(lint|e2e)$$'
 	@cmake --preset tsan
 	@cmake --build build/tsan --parallel $(JOBS)
 	@cd build/tsan && $(CTEST) --label-regex '^(unit|sim|integration)$$'

@@ -1,18 +1,20 @@
-// aiortc (WebRTC in Python) as the offerer, where Debian's python3-aiortc is installed.
+// aiortc (WebRTC in Python), where Debian's python3-aiortc is installed.
 
 import { spawnSync } from "node:child_process";
-import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { runPeerProcess } from "./peer_process.mjs";
+import { megabytes } from "./megabytes.mjs";
+import { peerProcessTests } from "./peer_process.mjs";
 
 const python = "/usr/bin/python3";
 const installed = spawnSync(python, ["-c", "import aiortc"]).status === 0;
-/** Each way. Pure Python carries one or two a second. */
-const megabytes = "2";
 
-test(
-    "aiortc carries messages both ways",
-    { skip: installed ? false : "python3-aiortc is not installed" },
-    () => runPeerProcess(python, [fileURLToPath(new URL("aiortc_peer.py", import.meta.url)), megabytes]),
-);
+peerProcessTests("aiortc", {
+    skip: installed ? false : "python3-aiortc is not installed",
+    start: () => ({
+        program: python,
+        args: [fileURLToPath(new URL("aiortc_peer.py", import.meta.url))],
+    }),
+    megabytes: megabytes(10), // pure Python carries two or three a second
+    maxBytes: 65_536,
+});

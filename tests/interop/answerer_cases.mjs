@@ -1,7 +1,8 @@
 // What every answerer must be able to do with our endpoint, which offers. As cases.mjs: the W3C API
 // and nothing else.
 
-import { Channel, KIB, MIB, check, equal, gathered, pattern, rate, within } from "./support.mjs";
+import { bulkBytes, receiveMix, sendMix, sinkLabel } from "./bulk.mjs";
+import { Channel, check, equal, gathered, pattern, within } from "./support.mjs";
 
 /** Answers an offer of the server's, which opens a channel for each of `labels`. */
 async function answer({ RTCPeerConnection, signal }, labels, change = (sdp) => sdp) {
@@ -47,18 +48,18 @@ export const answererCases = {
         }
     },
 
-    async "receives 100 MB from the offerer"(env) {
-        const count = Math.round((100 * MIB * env.scale) / (64 * KIB));
-        const began = performance.now();
-        const { pc, channels } = await answer(env, [`source:${count}:65536`]);
-        for (let index = 0; index < count; ++index) {
-            const message = await channels[0].next();
-            check(message.length === 65_536, `message ${index} has ${message.length} bytes`);
-            const number = new DataView(message.buffer, message.byteOffset).getUint32(0);
-            check(number === index, `message ${number} came as ${index}`);
-        }
+    async "receives messages of many sizes from the offerer"(env) {
+        const { pc, channels } = await answer(env, [`source:${bulkBytes(env)}`]);
+        const note = await receiveMix(channels[0], pc, bulkBytes(env));
         pc.close();
-        return `${rate(count * 65_536, began)} received`;
+        return note;
+    },
+
+    async "sends messages of many sizes to the offerer"(env) {
+        const { pc, channels } = await answer(env, [sinkLabel(bulkBytes(env))]);
+        const note = await sendMix(channels[0], bulkBytes(env));
+        pc.close();
+        return note;
     },
 
     async "opens a channel of its own"(env) {

@@ -1,7 +1,6 @@
 // Debian's Chromium: the same cases, run inside a page.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
@@ -10,6 +9,8 @@ import { answererCases } from "./answerer_cases.mjs";
 import { cases } from "./cases.mjs";
 import { directCases } from "./direct_cases.mjs";
 import { EchoServer } from "./echo_server.mjs";
+import { megabytes } from "./megabytes.mjs";
+import { pageScripts } from "./page_scripts.mjs";
 
 const NOTICED_WITHIN_MS = 15_000;
 const executablePath = process.env.KOLLATOR_CHROMIUM ?? "/usr/bin/chromium";
@@ -38,14 +39,14 @@ async function openPage() {
     await fresh.exposeFunction("signalClose", (peer, reason) => server.close(peer, reason));
     await fresh.exposeFunction("signalEvent", (peer, name, ms) => server.event(peer, name, ms));
     await fresh.goto(`http://127.0.0.1:${files.address().port}/`);
-    await fresh.evaluate(async (direct) => {
+    await fresh.evaluate(async ({ direct, megabytes }) => {
         const { cases, connectAndStay } = await import("/cases.mjs");
         const { answererCases } = await import("/answerer_cases.mjs");
         const { directCases } = await import("/direct_cases.mjs");
         globalThis.library = { ...cases, ...answererCases, ...directCases, connectAndStay };
         globalThis.environment = {
             RTCPeerConnection,
-            scale: 1,
+            megabytes,
             direct,
             signal: {
                 offer: signalOffer,
@@ -57,17 +58,13 @@ async function openPage() {
                 event: signalEvent,
             },
         };
-    }, server.direct[0]);
+    }, { direct: server.direct[0], megabytes: megabytes(100) });
     return fresh;
 }
 
 before(async () => {
     server = await EchoServer.start();
-    const names = ["cases.mjs", "answerer_cases.mjs", "direct_cases.mjs", "support.mjs"];
-    const scripts = new Map();
-    for (const name of names) {
-        scripts.set(`/${name}`, await readFile(new URL(name, import.meta.url)));
-    }
+    const scripts = await pageScripts();
     files = createServer((request, response) => {
         const script = scripts.get(request.url);
         response.setHeader("Content-Type", script ? "text/javascript" : "text/html");
@@ -91,6 +88,11 @@ for (const name of Object.keys({ ...cases, ...answererCases, ...directCases })) 
         if (note) context.diagnostic(note);
     });
 }
+
+test("is sent SCTP packets without checksums where it offers to take them", async () => {
+    const peer = await page.evaluate(() => library.connectAndStay(environment));
+    assert.equal(await server.zeroChecksum(peer), false);
+});
 
 // The last: it takes the browser with it.
 test("is missed within 15 s when its process is killed", async (context) => {

@@ -8,12 +8,10 @@ import { cleanup } from "node-datachannel";
 import { cases } from "./cases.mjs";
 import { Coturn, password, secret, user } from "./coturn.mjs";
 import { EchoServer } from "./echo_server.mjs";
+import { megabytes } from "./megabytes.mjs";
 import { offerer } from "./offerers.mjs";
 
 const RTCPeerConnection = await offerer("node-datachannel");
-/** Of 100 MB, each way. */
-const scale = Number(process.env.KOLLATOR_TURN_SCALE ?? 0.05);
-
 after(() => cleanup());
 
 /** An echo server with one candidate: `args` says through which server. */
@@ -36,11 +34,11 @@ async function carries(args) {
         // libdatachannel names no loopback address, from which its packets come to coturn here.
         const loopback = "a=candidate:9 1 udp 1 127.0.0.1 9 typ host\r\n";
         const signal = { offer: (sdp) => server.offer(sdp + loopback) };
-        const env = { RTCPeerConnection, signal, scale };
+        const env = { RTCPeerConnection, signal, megabytes: megabytes(5) };
         for (const name of [
             "echoes messages of 1 to 262,144 bytes, ordered and unordered",
-            "receives 100 MB, in order, with nothing missing",
-            "sends 100 MB with back-pressure",
+            "receives messages of many sizes, in order, with nothing missing",
+            "sends messages of many sizes with back-pressure",
         ]) {
             await cases[name](env);
         }

@@ -12,8 +12,9 @@
 //   Events: {"event":"connected"|"channel"|"channel-closed"|"closed", "peer":…, …}
 //
 // What a channel does, its label says; one that begins with "unordered" is opened so:
-//   source:<count>:<bytes>  sends so many messages: index u32, then byte i = index + i
-//   sink:<bytes>            once so many bytes came, sends their number as u64
+//   source:<bytes>[:<max>]  sends a mix of messages (message_mix.h); max: what the peer takes
+//   sink:<bytes>:<max>      compares what comes with the mix, and says once in text: "right" after
+//                           so many bytes, or what is wrong
 //   close                   closes at the first message
 //   refuse                  is refused
 //   any other               echoes; a text message comes back as binary with "text:" before it
@@ -26,6 +27,7 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/log.h"
 #include "crypto/system_random.h"
@@ -33,6 +35,7 @@
 #include "loop/system_clock.h"
 #include "rtc/certificate.h"
 #include "rtc/endpoint.h"
+#include "tests/interop/message_mix.h"
 
 namespace kollator::rtc {
 namespace {
@@ -43,7 +46,7 @@ void print(const Json& line) {
     std::cout << line.dump() << std::endl;
 }
 
-/// "source:100:65536" -> 100, 65536.
+/// "source:1000:65536" -> 1000, 65536.
 std::vector<std::size_t> numbers_of(std::string_view label) {
     std::vector<std::size_t> numbers;
     for (std::size_t at = label.find(':'); at != std::string_view::npos; at = label.find(':', at)) {
@@ -60,26 +63,20 @@ class ChannelServer final : public DataChannelObserver {
     ChannelServer(PeerId peer, DataChannel& channel)
         : peer_(peer), channel_(channel), label_(channel.label()) {
         const std::vector<std::size_t> numbers = numbers_of(label_);
-        if (label_.starts_with("source:")) {
-            to_send_ = !numbers.empty() ? numbers[0] : 0;
-            message_bytes_ = std::max<std::size_t>(numbers.size() > 1 ? numbers[1] : 65536, 4);
-        }
-        if (label_.starts_with("sink:") && !numbers.empty()) expected_bytes_ = numbers[0];
+        if (numbers.empty()) return;
+        const std::size_t max = numbers.size() > 1 ? numbers[1] : channel.max_message_bytes();
+        if (label_.starts_with("source:")) source_.emplace(max);
+        if (label_.starts_with("sink:")) sink_.emplace(max);
+        bulk_bytes_ = numbers[0];
         pump();
     }
 
     void on_message(ByteSpan message, bool binary) override {
         if (label_ == "close") {
             channel_.close();
-        } else if (expected_bytes_ > 0) {
-            received_bytes_ += message.size();
-            if (received_bytes_ >= expected_bytes_) {
-                Bytes total;
-                ByteWriter(total).u64(received_bytes_);
-                queue_.push_back(std::move(total));
-                expected_bytes_ = 0;
-            }
-        } else if (to_send_ == 0) {
+        } else if (sink_) {
+            compare(message);
+        } else if (!source_) {
             Bytes echo;
             if (!binary) ByteWriter(echo).bytes(as_bytes("text:"));
             ByteWriter(echo).bytes(message);
@@ -93,31 +90,32 @@ class ChannelServer final : public DataChannelObserver {
     }
 
  private:
+    void compare(ByteSpan message) {
+        if (told_) return;
+        std::string told = sink_->difference(message);
+        sink_->take();
+        if (told.empty() && sink_->taken_bytes() >= bulk_bytes_) told = "right";
+        if (told.empty()) return;
+        told_ = true;
+        const ByteSpan text = as_bytes(told);
+        queue_.emplace_back(text.begin(), text.end());
+    }
     void pump() {
         while (!queue_.empty() && channel_.send({}, queue_.front()).ok()) queue_.pop_front();
-        if (!queue_.empty()) return;
-        while (next_ < to_send_ && send_pattern()) ++next_;
-    }
-    bool send_pattern() {
-        std::uint8_t head[4];
-        store_u32(head, static_cast<std::uint32_t>(next_));
-        pattern_.resize(message_bytes_ - sizeof(head));
-        for (std::size_t i = 0; i < pattern_.size(); ++i) {
-            pattern_[i] = static_cast<std::uint8_t>(next_ + i);
+        if (!queue_.empty() || !source_) return;
+        while (source_->taken_bytes() < bulk_bytes_ && channel_.send({}, source_->next()).ok()) {
+            source_->take();
         }
-        return channel_.send(head, pattern_).ok();
     }
 
     const PeerId peer_;
     DataChannel& channel_;
     const std::string label_;
     std::deque<Bytes> queue_;
-    Bytes pattern_;
-    std::size_t to_send_ = 0;
-    std::size_t next_ = 0;
-    std::size_t message_bytes_ = 0;
-    std::size_t expected_bytes_ = 0;
-    std::uint64_t received_bytes_ = 0;
+    std::optional<MessageMix> source_;
+    std::optional<MessageMix> sink_;
+    std::uint64_t bulk_bytes_ = 0;
+    bool told_ = false;
 };
 
 class PeerServer final : public PeerObserver {
@@ -228,7 +226,8 @@ class Server {
                              {"relayed", info.relayed},
                              {"bytesSent", info.bytes_sent},
                              {"bytesReceived", info.bytes_received},
-                             {"channels", info.channels}});
+                             {"channels", info.channels},
+                             {"zeroChecksum", info.zero_checksum}});
         }
         print({{"stats",
                 {{"candidates", endpoint_.local_candidates()},

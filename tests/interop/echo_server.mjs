@@ -97,6 +97,12 @@ export class EchoServer {
         return this.#take((line) => line.stats);
     }
 
+    /** Whether SCTP packets go to this peer without a checksum (RFC 9653). */
+    async zeroChecksum(peer) {
+        const { peers } = await this.stats();
+        return peers.find((each) => each.peer === peer).zeroChecksum;
+    }
+
     async stop() {
         const exited = new Promise((resolve) => this.#child.once("exit", resolve));
         this.#child.stdin.end();

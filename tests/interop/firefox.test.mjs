@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,8 @@ import { answererCases } from "./answerer_cases.mjs";
 import { cases } from "./cases.mjs";
 import { directCases } from "./direct_cases.mjs";
 import { EchoServer } from "./echo_server.mjs";
+import { megabytes } from "./megabytes.mjs";
+import { pageScripts } from "./page_scripts.mjs";
 import { within } from "./support.mjs";
 
 const NOTICED_WITHIN_MS = 15_000;
@@ -49,11 +51,7 @@ class Firefox {
     #asking = Promise.withResolvers();
 
     async start(server) {
-        const names = ["firefox_page", "cases", "answerer_cases", "direct_cases", "support"];
-        const scripts = new Map();
-        for (const name of names) {
-            scripts.set(`/${name}.mjs`, await readFile(new URL(`${name}.mjs`, import.meta.url)));
-        }
+        const scripts = await pageScripts();
         this.#files = createServer(async (request, response) => {
             if (request.method !== "POST") {
                 const script = scripts.get(request.url);
@@ -89,7 +87,7 @@ class Firefox {
 
     async run(name, direct) {
         this.#asking = Promise.withResolvers();
-        this.#ask({ name, direct });
+        this.#ask({ name, direct, megabytes: megabytes(100) });
         const { error, note } = await within(this.#asking.promise, CASE_MS, name);
         assert.equal(error, undefined);
         return note;
@@ -129,6 +127,11 @@ describe("Firefox", { skip }, () => {
             if (note) context.diagnostic(note);
         });
     }
+
+    test("is sent SCTP packets without checksums where it offers to take them", async () => {
+        const peer = await firefox.run("connectAndStay");
+        assert.equal(await server.zeroChecksum(peer), false);
+    });
 
     // The last: it takes the browser with it.
     test("is missed within 15 s when its process is killed", async (context) => {

@@ -18,9 +18,10 @@ const signal = Object.fromEntries(
 const library = { ...cases, ...answererCases, ...directCases, connectAndStay };
 
 for (let outcome = {}; ; ) {
-    const { name, direct } = await post("/next", outcome);
+    const { name, direct, megabytes } = await post("/next", outcome);
     try {
-        outcome = { note: await library[name]({ RTCPeerConnection, signal, scale: 1, direct }) };
+        const environment = { RTCPeerConnection, signal, direct, megabytes };
+        outcome = { note: await library[name](environment) };
     } catch (error) {
         outcome = { error: `${error.message}\n${error.stack}` };
     }

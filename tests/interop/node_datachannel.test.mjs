@@ -1,9 +1,10 @@
-// node-datachannel (libdatachannel) as the offerer.
+// node-datachannel (libdatachannel).
 
 import { after } from "node:test";
 
 import { cleanup } from "node-datachannel";
 
+import { megabytes } from "./megabytes.mjs";
 import { offerer } from "./offerers.mjs";
 import { runCases } from "./run_cases.mjs";
 
@@ -12,6 +13,7 @@ after(() => cleanup());
 
 runCases("node-datachannel", {
     RTCPeerConnection: await offerer("node-datachannel"),
-    scale: 1,
+    megabytes: megabytes(100),
+    zeroChecksum: true,
     skip: { "restarts ICE while its channel lives on": "it cannot (libdatachannel 0.24)" },
 });

@@ -6,15 +6,16 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { answererCases } from "./answerer_cases.mjs";
-import { cases } from "./cases.mjs";
+import { cases, connectAndStay } from "./cases.mjs";
 import { directCases } from "./direct_cases.mjs";
 import { EchoServer } from "./echo_server.mjs";
 
 // protocol.md promises 15 s; what is left is for a machine under load.
 const NOTICED_WITHIN_MS = 15_000;
 
-/** `packageName`: which offerer; see offerers.mjs. `scale`: of the bulk cases' 100 MB. */
-export function runCases(packageName, { RTCPeerConnection, scale, skip = {} }) {
+/** `packageName`: which offerer; see offerers.mjs. `megabytes`: of the bulk cases, each way.
+ *  `zeroChecksum`: whether it offers RFC 9653. */
+export function runCases(packageName, { RTCPeerConnection, megabytes, zeroChecksum, skip = {} }) {
     let server;
     before(async () => {
         server = await EchoServer.start();
@@ -25,10 +26,18 @@ export function runCases(packageName, { RTCPeerConnection, scale, skip = {} }) {
     for (const [name, run] of Object.entries(all)) {
         test(name, { skip: skip[name] }, async (context) => {
             const direct = server.direct[0];
-            const note = await run({ RTCPeerConnection, signal: server, scale, direct });
+            const note = await run({ RTCPeerConnection, signal: server, megabytes, direct });
             if (note) context.diagnostic(note);
         });
     }
+
+    const skipped = process.env.RTC_SCTP === "usrsctp" && "usrsctp knows no RFC 9653";
+    const title = "is sent SCTP packets without checksums where it offers to take them";
+    test(title, { skip: skipped }, async () => {
+        const peer = await connectAndStay({ RTCPeerConnection, signal: server });
+        assert.equal(await server.zeroChecksum(peer), zeroChecksum);
+        kept.close();
+    });
 
     test("is missed within 15 s when its process is killed", async (context) => {
         const child = fork(fileURLToPath(new URL("vanishing_peer.mjs", import.meta.url)), [

@@ -1,8 +1,5 @@
 // What the cases of all roles have in common.
 
-export const KIB = 1024;
-export const MIB = 1024 * KIB;
-
 export function check(condition, what) {
     if (!condition) throw new Error(what);
 }
@@ -67,8 +64,4 @@ export function equal(a, b) {
     if (a.length !== b.length) return false;
     for (let i = 0; i < a.length; ++i) if (a[i] !== b[i]) return false;
     return true;
-}
-
-export function rate(bytes, began) {
-    return `${Math.round(bytes / 1e3 / (performance.now() - began))} MB/s`;
 }

@@ -10,5 +10,5 @@ const signal = {
         return new Promise((resolve) => process.once("message", resolve));
     },
 };
-process.send({ connected: await connectAndStay({ RTCPeerConnection, signal, scale: 1 }) });
+process.send({ connected: await connectAndStay({ RTCPeerConnection, signal }) });
 setInterval(() => {}, 1_000);

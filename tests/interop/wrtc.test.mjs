@@ -1,9 +1,11 @@
 // @roamhq/wrtc (Google's WebRTC for Node).
 
+import { megabytes } from "./megabytes.mjs";
 import { offerer } from "./offerers.mjs";
 import { runCases } from "./run_cases.mjs";
 
 runCases("@roamhq/wrtc", {
     RTCPeerConnection: await offerer("@roamhq/wrtc"),
-    scale: Number(process.env.KOLLATOR_WRTC_SCALE ?? 0.2),
+    megabytes: megabytes(100),
+    zeroChecksum: false,
 });
