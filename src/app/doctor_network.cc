@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "app/doctor_checks.h"
 #include "app/ice_server_options.h"
@@ -12,6 +13,7 @@
 #include "loop/system_clock.h"
 #include "peer/dialer.h"
 #include "rtc/certificate.h"
+#include "rtc/direct_address.h"
 #include "rtc/mux/host_addresses.h"
 #include "rtc/stun/stun_message.h"
 
@@ -28,62 +30,132 @@ std::string host_of(const config::Config& config) {
     return config.host.find(':') == std::string::npos ? config.host : "[" + config.host + "]";
 }
 
+/// Where a worker of this machine is reached that listens at HOST.
+rtc::IpAddress local_ip(const config::Config& config) {
+    const auto ip = rtc::IpAddress::parse(config.host);
+    if (config.host == "::") return *rtc::IpAddress::parse("::1");
+    return ip && config.host != "0.0.0.0" ? *ip : *rtc::IpAddress::parse("127.0.0.1");
+}
+
 Result<rtc::Certificate> new_certificate() {
     const auto now = std::chrono::duration_cast<std::chrono::seconds>(
         system_clock().wall_now().time_since_epoch());
     return rtc::Certificate::generate(now.count());
 }
 
-/// A conversation with the worker that has the port, as a client has it.
-void examine_running(const config::Config& config, std::vector<Finding>& findings) {
+/// Whoever answered.
+struct Met {
+    std::string id;
+    std::array<std::uint8_t, 32> certificate{};
+};
+
+/// A conversation with a worker, as a client has it; from a socket of its own, since one has one
+/// connection only to each of the worker's addresses.
+Result<Met> converse(const config::Config& config, const peer::Route& route) {
     EventLoop loop;
     auto certificate = new_certificate();
-    if (!certificate) return;
+    if (!certificate) return certificate.error();
+    rtc::EndpointOptions udp;
+    if (local_ip(config).is_v6()) udp.bind_address = "::";
     auto endpoint =
-        rtc::open_endpoint(loop, system_clock(), crypto::system_random(), *certificate, {});
-    if (!endpoint) {
-        return findings.push_back({Verdict::kFault, "webrtc", endpoint.error().detail,
-                                   "let programs of this machine use UDP"});
-    }
+        rtc::open_endpoint(loop, system_clock(), crypto::system_random(), *certificate, udp);
+    if (!endpoint) return endpoint.error();
     peer::DialerOptions options;
     options.hello.agent = "kollator doctor";
     options.way_timeout = kDialTimeout;
     peer::Dialer dialer(loop, system_clock(), crypto::system_random(), **endpoint, options);
-    const std::string url = fmt::format("http://{}:{}", host_of(config), config.port);
     std::optional<Result<std::unique_ptr<peer::Connection>>> made;
-    peer::Route route;
-    route.worker_url = url;
     dialer.dial(route, [&](auto connection) { made = std::move(connection); });
     loop.run_until([&] { return made.has_value(); }, 2 * kDialTimeout);
-    if (made && made->ok()) {
-        return findings.push_back({Verdict::kGood, "webrtc",
-                                   fmt::format("the worker {} runs at {}, and clients of this "
-                                               "machine can connect",
-                                               (**made)->hello().id, url),
-                                   ""});
+    if (!made) return make_error(ErrorCode::kTimeout, "no answer");
+    if (!made->ok()) return made->error();
+    const auto proved = (*endpoint)->peers().front().remote_fingerprint;
+    return Met{(**made)->hello().id, proved.value_or(Met{}.certificate)};
+}
+
+/// Those of the shards: `config.port` and what follows.
+std::string ports_text(const config::Config& config) {
+    const std::uint32_t last = config.port + config.rtc_shards - 1;
+    return config.rtc_shards == 1 ? fmt::format("UDP port {}", config.port)
+                                  : fmt::format("UDP ports {} to {}", config.port, last);
+}
+
+Status open_port(const config::Config& config, std::uint16_t port) {
+    EventLoop loop;
+    auto certificate = new_certificate();
+    if (!certificate) return certificate.error();
+    rtc::EndpointOptions options;
+    options.bind_address = config.host;
+    options.port = port;
+    auto endpoint =
+        rtc::open_endpoint(loop, system_clock(), crypto::system_random(), *certificate, options);
+    return endpoint ? Status() : Status(endpoint.error());
+}
+
+/// The shards' ports of a worker that runs, by direct dial: an answer names the port of one shard,
+/// and the worker chooses which.
+void examine_shards(const config::Config& config, const Met& worker,
+                    std::vector<Finding>& findings) {
+    if (config.rtc_shards == 1 || !config.direct_dial) return;
+    for (std::uint32_t shard = 0; shard < config.rtc_shards; ++shard) {
+        const auto port = static_cast<std::uint16_t>(config.port + shard);
+        peer::Route route;
+        route.direct_address =
+            rtc::format_direct_address({{local_ip(config), port}, worker.certificate});
+        const auto met = converse(config, route);
+        if (met) continue;
+        // The first only: each that is silent takes its time.
+        return findings.push_back(
+            {Verdict::kFault, "webrtc",
+             fmt::format("no client can connect at UDP port {} of the {} shards: {}", port,
+                         config.rtc_shards, met.error().detail),
+             "let UDP to it; or the worker runs with a smaller RTC_SHARDS: start it again"});
     }
-    const std::string why = made ? made->error().detail : "no answer";
     findings.push_back(
-        {Verdict::kFault, "webrtc",
-         fmt::format("PORT {} is taken, and no client can connect there: {}", config.port, why),
-         "another program has the port: give the worker another PORT; or it is the "
-         "worker, and UDP to it is blocked"});
+        {Verdict::kGood, "webrtc",
+         fmt::format("clients of this machine can connect at each of {}", ports_text(config)), ""});
+}
+
+/// The worker that has the port, or whatever else has it.
+void examine_running(const config::Config& config, std::vector<Finding>& findings) {
+    peer::Route route;
+    route.worker_url = fmt::format("http://{}:{}", host_of(config), config.port);
+    const auto met = converse(config, route);
+    if (met) {
+        findings.push_back({Verdict::kGood, "webrtc",
+                            fmt::format("the worker {} runs at {}, and clients of this "
+                                        "machine can connect",
+                                        met->id, route.worker_url),
+                            ""});
+        return examine_shards(config, *met, findings);
+    }
+    findings.push_back({Verdict::kFault, "webrtc",
+                        fmt::format("PORT {} is taken, and no client can connect there: {}",
+                                    config.port, met.error().detail),
+                        "another program has the port: give the worker another PORT; or it is the "
+                        "worker, and UDP to it is blocked"});
 }
 
 void examine_ports(const config::Config& config, std::vector<Finding>& findings) {
-    EventLoop loop;
-    auto certificate = new_certificate();
-    if (!certificate) return;
-    rtc::EndpointOptions options;
-    options.bind_address = config.host;
-    options.port = config.port;
-    auto endpoint =
-        rtc::open_endpoint(loop, system_clock(), crypto::system_random(), *certificate, options);
-    if (!endpoint) return examine_running(config, findings);
+    if (!open_port(config, config.port)) return examine_running(config, findings);
+    // The system chooses them all where PORT is 0.
+    const std::uint32_t further = config.port == 0 ? 0 : config.rtc_shards - 1;
+    for (std::uint32_t shard = 1; shard <= further; ++shard) {
+        const std::uint32_t port = config.port + shard;
+        const Status opened = port <= std::numeric_limits<std::uint16_t>::max()
+                                  ? open_port(config, static_cast<std::uint16_t>(port))
+                                  : make_error(ErrorCode::kInvalid, "there is no such port");
+        if (opened) continue;
+        return findings.push_back(
+            {Verdict::kFault, "webrtc",
+             fmt::format("UDP port {} is one of RTC_SHARDS, and cannot be opened: {}", port,
+                         opened.error().detail),
+             "another program has it: choose a PORT from which on RTC_SHARDS ports are free"});
+    }
     findings.push_back({Verdict::kGood, "webrtc",
-                        fmt::format("UDP port {} can be opened; it must be reachable from outside, "
-                                    "as TCP {} must be",
-                                    (*endpoint)->port(), config.port),
+                        fmt::format("{} can be opened; it must be reachable from outside, as TCP "
+                                    "{} must be",
+                                    ports_text(config), config.port),
                         ""});
 }
 

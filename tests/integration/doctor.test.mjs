@@ -48,6 +48,24 @@ async function examine(settings = {}) {
     return { ...result, findings, of: (subject) => findings.filter((found) => found.subject === subject) };
 }
 
+/** The first of so many UDP ports in a row that were free a moment ago. */
+async function freePorts(count) {
+    for (;;) {
+        const sockets = [createSocket("udp4")];
+        const bind = (socket, port) =>
+            new Promise((done) => socket.once("error", () => done(false)).bind(port, "127.0.0.1", () => done(true)));
+        await bind(sockets[0], 0);
+        const { port } = sockets[0].address();
+        let free = port + count <= 65_536;
+        for (let i = 1; free && i < count; i++) {
+            sockets.push(createSocket("udp4"));
+            free = await bind(sockets[i], port + i);
+        }
+        await Promise.all(sockets.map((socket) => new Promise((closed) => socket.close(closed))));
+        if (free) return String(port);
+    }
+}
+
 /** One subject is at fault, the advice names what to change, and nothing else is at fault. */
 async function assertFault(settings, subject, detail, advice) {
     const { code, findings } = await examine(settings);
@@ -160,6 +178,30 @@ test("a worker that runs already is spoken to; another program on its port is a 
     await new Promise((bound) => other.bind(Number(PORT), "127.0.0.1", bound));
     await assertFault({ PORT }, "webrtc", /taken/, /another program/);
     other.close();
+});
+
+test("each shard's port is looked at, of a worker that runs and of one that does not", async () => {
+    const PORT = await freePorts(3);
+    const [second, third] = [Number(PORT) + 1, Number(PORT) + 2];
+    const worker = await startWorker({ PORT, RTC_SHARDS: "2" });
+    try {
+        const { of } = await examine({ PORT, RTC_SHARDS: "2" });
+        assert.match(of("webrtc")[1]?.detail ?? "", new RegExp(`at each of UDP ports ${PORT} to ${second}$`));
+        const more = { PORT, RTC_SHARDS: "3" };
+        await assertFault(more, "webrtc", new RegExp(`UDP port ${third} of the 3`), /RTC_SHARDS/);
+    } finally {
+        await worker.stop();
+    }
+    const free = await examine({ PORT, RTC_SHARDS: "3" });
+    assert.match(free.of("webrtc")[0].detail, new RegExp(`UDP ports ${PORT} to ${third} can be opened`));
+    const other = createSocket("udp4");
+    await new Promise((bound) => other.bind(third, "127.0.0.1", bound));
+    try {
+        const taken = new RegExp(`UDP port ${third}.*cannot be opened`);
+        await assertFault({ PORT, RTC_SHARDS: "3" }, "webrtc", taken, /RTC_SHARDS/);
+    } finally {
+        other.close();
+    }
 });
 
 test("prints lines for people", async () => {
