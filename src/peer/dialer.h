@@ -34,7 +34,8 @@ struct DialerOptions {
     std::string ca_file;  ///< PEM, for https workers and wss fronts
 };
 
-/// Makes connections to workers. Loop thread only.
+/// Makes connections to workers, from one endpoint, and so one to each worker at a time
+/// (rtc::Endpoint). Loop thread only.
 class Dialer {
  public:
     using Done = std::function<void(Result<std::unique_ptr<Connection>>)>;

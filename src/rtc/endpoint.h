@@ -128,7 +128,13 @@ struct LocalOffer {
     std::string sdp;
 };
 
-/// One UDP socket and all peer connections on it. Loop thread only; all endpoints of a process
+/// One UDP socket and all peer connections on it, which are told apart by the peers' addresses: to
+/// another endpoint it has one connection at a time; who wants two opens two endpoints. dial() and
+/// accept_answer() refuse a second one while the first lives. Of peers that come, one that proves
+/// to receive at an address has it from then on: the one before it was there is taken for dead, as
+/// where a browser uses a port again, and ends by its silence.
+///
+/// Loop thread only; all endpoints of a process
 /// share one thread. Knows no chunks. Destroying it ends every connection: the peers are told,
 /// observers are destroyed without a further call. Not to be destroyed from within an observer's
 /// call.
@@ -147,11 +153,13 @@ class Endpoint {
     /// kLimit: too many connections.
     virtual Result<LocalOffer> offer(std::unique_ptr<PeerObserver> observer) = 0;
     /// The answer to the offer of `peer`. kNotFound: no such peer, or no data channel section in
-    /// it. kInvalid: malformed, or there was an answer already. The connection stays as it was.
+    /// it. kInvalid: malformed, or there was an answer already. kLimit: another connection of this
+    /// endpoint to this peer lives. The connection stays as it was.
     virtual Status accept_answer(PeerId peer, std::string_view answer_sdp) = 0;
 
     /// Connects to an endpoint that takes direct dial, without signaling. kLimit: too many
-    /// connections. kInvalid: an address of a family that this endpoint's socket cannot reach.
+    /// connections, or one to this address, which lives. kInvalid: an address of a family that this
+    /// endpoint's socket cannot reach.
     virtual Result<PeerId> dial(const DirectAddress& address,
                                 std::unique_ptr<PeerObserver> observer) = 0;
     /// Gives the observer of a peer that dials directly; null refuses it.

@@ -75,6 +75,23 @@ TEST_F(OfferTest, TakesOneGoodAnswer) {
     EXPECT_TRUE(wait_for([&] { return client_heard_.connected == 1; }));
 }
 
+TEST_F(OfferTest, RefusesTheAnswerOfWhomItIsConnectedWith) {
+    worker_options_.include_loopback = true;
+    open();
+    connect();
+    const Result<LocalOffer> second = client_->offer(client_peer());
+    const Result<Answer> answer = worker_->accept(second->sdp, worker_peer());
+    const Status accepted = client_->accept_answer(second->peer, answer->sdp);
+    ASSERT_FALSE(accepted.ok());
+    EXPECT_EQ(accepted.error().code, ErrorCode::kLimit);
+    EXPECT_TRUE(echoes("the first lives"));
+    // Another worker may have the same address, in a network of its own.
+    std::string elsewhere = answer->sdp;
+    const std::string text = worker_certificate_.fingerprint_text();
+    elsewhere.replace(elsewhere.find(text), text.size(), client_certificate_.fingerprint_text());
+    EXPECT_TRUE(client_->accept_answer(second->peer, elsewhere).ok());
+}
+
 TEST_F(OfferTest, ConnectsWhereTheAnswererBeginsTheHandshake) {
     open();
     const Result<LocalOffer> offer = client_->offer(client_peer());
@@ -160,10 +177,41 @@ TEST_F(DirectDialTest, IsNotAnsweredWhereNobodyTakesIt) {
     EXPECT_EQ(worker_->stats().pending, 0u);
 }
 
+TEST_F(DirectDialTest, RefusesASecondConnectionToAnAddressWhileTheFirstLives) {
+    open_for_dialing();
+    const Result<PeerId> first = client_->dial(address(), client_peer());
+    ASSERT_TRUE(client_->open_channel(*first, {.label = "kollator", .protocol = {}}).ok());
+    for (int i = 0; i < 2; ++i) {
+        const Result<PeerId> second = client_->dial(address(), client_peer());
+        ASSERT_FALSE(second.ok());
+        EXPECT_EQ(second.error().code, ErrorCode::kLimit);
+        EXPECT_THAT(second.error().detail,
+                    HasSubstr("a connection to " + address().address.text() + " already"));
+        EXPECT_TRUE(echoes("the first lives"));
+    }
+    // Nor the other way: the worker's endpoint has that connection, too.
+    worker_->accept_direct({});
+    client_->accept_direct([this](PeerId) { return client_peer(); });
+    EXPECT_EQ(worker_->dial(client_->direct_addresses().at(0), worker_peer()).error().code,
+              ErrorCode::kLimit);
+
+    worker_->accept_direct([this](PeerId) { return worker_peer(); });
+    client_->close(*first, "enough");
+    client_heard_.channel = nullptr;
+    const Result<PeerId> next = client_->dial(address(), client_peer());
+    ASSERT_TRUE(next.ok());
+    ASSERT_TRUE(client_->open_channel(*next, {.label = "kollator", .protocol = {}}).ok());
+    EXPECT_TRUE(echoes("the next one"));
+}
+
 TEST_F(DirectDialTest, IsHeldToItsRate) {
     worker_options_.direct = {.per_second = 1000, .per_source_per_second = 1};
     open_for_dialing();
-    for (int i = 0; i < 5; ++i) ASSERT_TRUE(client_->dial(address(), client_peer()).ok());
+    std::vector<std::unique_ptr<Endpoint>> clients;
+    for (int i = 0; i < 5; ++i) {
+        clients.push_back(open(client_certificate_, client_options_));
+        ASSERT_TRUE(clients.back()->dial(address(), client_peer()).ok());
+    }
     // Five checks have come, a few milliseconds apart; at most one turn of the second lies between.
     ASSERT_TRUE(wait_for([&] { return worker_->stats().packets_received >= 5; }));
     EXPECT_GE(worker_->peers().size(), 1u);

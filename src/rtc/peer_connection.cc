@@ -173,6 +173,7 @@ void PeerConnection::release_early(TimePoint now) {
 }
 
 void PeerConnection::close(std::string reason) {
+    closing_ = true;
     if (transport_) {
         transport_->close(reason);
     } else if (end_.empty()) {

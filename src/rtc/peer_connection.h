@@ -86,6 +86,8 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     void close(std::string reason);
     /// Closes, and tells the peer but not the observer; for the end of the endpoint.
     void abandon();
+    /// close() was called: nobody can use it any more.
+    bool closing() const { return closing_ || finished_; }
     /// The observer has had its last call: it can be destroyed.
     bool finished() const { return finished_; }
     bool connected() const { return connected_ && !finished_; }
@@ -104,6 +106,8 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
         std::uint64_t version = 0;
     } local_session;
     std::string remote_session_id;
+    /// Managed by the endpoint: where the answer, or the address that was dialed, says the peer is.
+    std::vector<SocketAddress> called;
     /// Managed by the endpoint: when its timer will call, and whether it is listed there.
     std::optional<TimePoint> scheduled;
     bool marked = false;
@@ -154,6 +158,7 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     std::uint64_t bytes_received_ = 0;
     bool dialed_directly_ = false;
     bool connected_ = false;
+    bool closing_ = false;
     bool finished_ = false;
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <set>
 #include <string>
@@ -105,6 +106,8 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
 
     // Making connections.
     Status check_room() const;
+    Status check_not_called(const SocketAddress& address,
+                            const std::array<std::uint8_t, 32>* certificate) const;
     PeerConnection& make_peer(IceRole role, IceCredentials local, Duration connect_timeout,
                               std::unique_ptr<PeerObserver> observer);
     IceOptions ice_options(PeerId id, IceRole role, IceCredentials local) const;

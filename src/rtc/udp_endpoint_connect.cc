@@ -34,6 +34,28 @@ Status UdpEndpoint::check_room() const {
     return make_error(ErrorCode::kLimit, "too many connections");
 }
 
+/// All but ICE's checks is told apart by the remote address alone: of two connections from this
+/// socket to one address each would be given what is the other's. `certificate`: null where no
+/// other one can be there; what descriptions name may be private addresses of different networks.
+Status UdpEndpoint::check_not_called(const SocketAddress& address,
+                                     const std::array<std::uint8_t, 32>* certificate) const {
+    const auto lives = [certificate](const PeerConnection& peer) {
+        return !peer.closing() &&
+               (certificate == nullptr ||
+                (peer.remote() && peer.remote()->remote_fingerprint == *certificate));
+    };
+    const auto route = routes_.find(RouteKey({IpAddress(), address}));
+    bool taken = route != routes_.end() && route->second.validated && lives(*route->second.peer);
+    for (const auto& [id, peer] : peers_) {
+        const std::vector<SocketAddress>& called = peer->called;
+        taken = taken ||
+                (std::find(called.begin(), called.end(), address) != called.end() && lives(*peer));
+    }
+    if (!taken) return {};
+    return make_error(ErrorCode::kLimit,
+                      fmt::format("this endpoint has a connection to {} already", address.text()));
+}
+
 std::vector<Candidate> UdpEndpoint::candidates() const {
     std::vector<Candidate> all;
     if (!options_.relay_only) all = host_candidates_;
@@ -172,9 +194,16 @@ Status UdpEndpoint::accept_answer(PeerId id, std::string_view answer_sdp) {
     if (peer.remote()) return make_error(ErrorCode::kInvalid, "there was an answer already");
     const Result<Description> answer = parse_answer(answer_sdp);
     if (!answer.ok()) return answer.error();
+    for (const Candidate& candidate : answer->candidates) {
+        const Status free = check_not_called(candidate.address, &answer->fingerprint);
+        if (!free.ok()) return free;
+    }
     peer.set_remote(answer->ice, transport_options(*answer));
     peer.remote_session_id = answer->session_id;
-    for (const Candidate& candidate : answer->candidates) add_remote(peer, candidate);
+    for (const Candidate& candidate : answer->candidates) {
+        peer.called.push_back(candidate.address);
+        add_remote(peer, candidate);
+    }
     mark(peer);
     return {};
 }
@@ -188,6 +217,7 @@ Result<PeerId> UdpEndpoint::dial(const DirectAddress& address,
                                       socket_->local_address().text()));
     }
     if (const Status room = check_room(); !room.ok()) return room.error();
+    if (Status free = check_not_called(address.address, nullptr); !free.ok()) return free.error();
     IceCredentials local = new_credentials();
     IceCredentials remote = direct_credentials(local.password);
     PeerConnection& peer = make_peer(IceRole::kControlling, std::move(local),
@@ -200,6 +230,7 @@ Result<PeerId> UdpEndpoint::dial(const DirectAddress& address,
     Candidate candidate;
     candidate.priority = candidate_priority(CandidateType::kHost, 65535);
     candidate.address = address.address;
+    peer.called = {address.address};
     add_remote(peer, candidate);
     return peer.id();
 }
