@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "rtc/sctp/own_association.h"
-#include "rtc/sctp/packet/forward_tsn_chunk.h"
 
 namespace kollator::rtc {
 
@@ -164,11 +163,7 @@ void OwnAssociation::handle_forward_tsn(const Chunk& chunk) {
     const auto forward = sctp::ForwardTsnChunk::parse(chunk.value);
     if (!forward) return;
     push_messages();
-    receiver_->on_forward_tsn(forward->tsn());
-    for (std::size_t i = 0; i < forward->skip_count(); ++i) {
-        const auto [stream, ssn] = forward->skip(i);
-        receiver_->skip(stream, ssn, received_);
-    }
+    receiver_->on_forward_tsn(*forward, received_);
     push_messages();
 }
 

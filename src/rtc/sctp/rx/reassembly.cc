@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 
 namespace kollator::rtc::sctp {
 namespace {
@@ -148,20 +149,25 @@ void Reassembly::skip(std::uint16_t stream, std::uint16_t ssn, std::vector<Recei
     std::uint16_t& next = expected(stream);
     if (distance(ssn, next) < 0) return;
     // RFC 3758 3.6: what waited below is delivered, in order; then the row goes on behind it.
-    std::vector<std::uint16_t> below;
-    for (auto at = waiting_.lower_bound({stream, std::uint16_t{0}});
-         at != waiting_.end() && at->first.first == stream; ++at) {
-        if (distance(at->first.second, ssn) <= 0) below.push_back(at->first.second);
+    if (next <= ssn) {
+        release_row(stream, next, ssn, out);
+    } else {
+        release_row(stream, next, std::numeric_limits<std::uint16_t>::max(), out);
+        release_row(stream, 0, ssn, out);
     }
-    std::sort(below.begin(), below.end(), [next](std::uint16_t a, std::uint16_t b) {
-        return distance(a, next) < distance(b, next);
-    });
-    for (const std::uint16_t each : below) {
-        next = each;
-        release(stream, out);
-    }
-    if (distance(ssn, next) >= 0) next = static_cast<std::uint16_t>(ssn + 1);
+    next = static_cast<std::uint16_t>(ssn + 1);
     release(stream, out);
+}
+
+/// Gives what waits from `first` to `last`, where there is something.
+void Reassembly::release_row(std::uint16_t stream, std::uint16_t first, std::uint16_t last,
+                             std::vector<ReceivedMessage>& out) {
+    auto at = waiting_.lower_bound({stream, first});
+    while (at != waiting_.end() && at->first <= std::pair(stream, last)) {
+        held_bytes_ -= at->second.bytes.size() + kOverheadBytes;
+        out.push_back({stream, at->second.ppid, std::move(at->second.bytes)});
+        at = waiting_.erase(at);
+    }
 }
 
 void Reassembly::reset_stream(std::uint16_t stream) {

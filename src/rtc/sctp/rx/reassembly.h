@@ -41,7 +41,8 @@ class Reassembly {
     /// RFC 3758 3.6: nothing at `tsn` or below comes any more; with that, everything up to
     /// `cumulative` is there or given up.
     void forward_to(Tsn tsn, Tsn cumulative);
-    /// Ordered messages up to `ssn` are not waited for.
+    /// Ordered messages up to `ssn` are not waited for. Costs what it delivers: a packet may name
+    /// thousands of streams and numbers while thousands of messages wait.
     void skip(std::uint16_t stream, std::uint16_t ssn, std::vector<ReceivedMessage>& out);
     /// RFC 6525 5.2.2: the stream begins anew at 0.
     void reset_stream(std::uint16_t stream);
@@ -71,6 +72,8 @@ class Reassembly {
     Bytes take_bytes(Run& run);
     void deliver(const DataChunk& head, Bytes bytes, std::vector<ReceivedMessage>& out);
     void release(std::uint16_t stream, std::vector<ReceivedMessage>& out);
+    void release_row(std::uint16_t stream, std::uint16_t first, std::uint16_t last,
+                     std::vector<ReceivedMessage>& out);
     std::uint16_t& expected(std::uint16_t stream);
 
     BufferPool& pool_;

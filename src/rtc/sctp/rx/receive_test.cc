@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ctime>
 #include <string>
 
 #include "base/random.h"
@@ -175,6 +176,39 @@ TEST_F(ReassemblyTest, SkippedMessagesAreNotWaitedFor) {
     EXPECT_EQ(reassembly.held_bytes(), 0U);
 }
 
+TEST_F(ReassemblyTest, SkippingGoesOnWhereTheNumbersWrap) {
+    for (Tsn tsn = 1; tsn <= 2; ++tsn) reassembly.skip(1, tsn == 1 ? 0x7fff : 0xfffd, out);
+    add(10, fragment(kB | kE, "c", 0));
+    add(11, fragment(kB | kE, "a", 0xffff));
+    add(12, fragment(kB | kE, "e", 2));
+    add(13, fragment(kB | kE, "d", 1));
+    add(14, fragment(kB | kE, "f", 4));
+    reassembly.skip(1, 0, out);
+    EXPECT_EQ(texts(), "a|c|d|e|");
+    reassembly.skip(1, 0xffff, out);  // behind by now
+    add(15, fragment(kB | kE, "-", 3));
+    EXPECT_EQ(texts(), "a|c|d|e|-|f|");
+    EXPECT_EQ(reassembly.held_bytes(), 0U);
+}
+
+/// A FORWARD TSN chunk names as many numbers as fit a DTLS record, and the window holds as many
+/// messages of a byte.
+TEST_F(ReassemblyTest, ManySkipsCostNoMoreThanWhatTheyDeliver) {
+    constexpr std::uint16_t kStreams = 2;
+    for (std::uint16_t stream = 0; stream < kStreams; ++stream) {
+        for (std::uint16_t ssn = 4001; ssn < 32'000; ++ssn) {
+            add(ssn, fragment(kB | kE, "x", ssn, stream));
+        }
+    }
+    const std::clock_t before = std::clock();
+    for (std::uint16_t stream = 0; stream < kStreams; ++stream) {
+        for (std::uint16_t ssn = 0; ssn < 4000; ++ssn) reassembly.skip(stream, ssn, out);
+    }
+    const auto seconds = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+    EXPECT_TRUE(out.empty());
+    EXPECT_LT(seconds, 0.5);  // of this processor; many when each goes through all that waits
+}
+
 TEST_F(ReassemblyTest, WhatBeganBeforeTheSkipAndLiesBehindItIsDropped) {
     add(12, fragment(0, "orphan", 0));
     reassembly.forward_to(11, 12);
@@ -280,6 +314,24 @@ TEST_F(ReceiverTest, WhatComesOverTheWindowIsNotTakenUnlessItFillsAHole) {
     take(1, "hole");
     EXPECT_EQ(out.size(), 2U);
     EXPECT_EQ(receiver.cumulative(), first_tsn(2));
+}
+
+TEST_F(ReceiverTest, AnOldForwardTsnSkipsNothing) {
+    take(1, "a", kB | kE);
+    take(2, "b", kB | kE);  // of the same number: dropped
+    receiver.reset_stream(1);
+    Bytes value(8);
+    store_u32(value.data(), 2);
+    store_u16(value.data() + 4, 1);
+    store_u16(value.data() + 6, 5);
+    told_window();
+    receiver.on_forward_tsn(*ForwardTsnChunk::parse(value), out);
+    EXPECT_TRUE(receiver.policy().due());
+    take(3, "anew", kB | kE);
+    EXPECT_EQ(out.size(), 2U);
+    store_u32(value.data(), 10);
+    receiver.on_forward_tsn(*ForwardTsnChunk::parse(value), out);
+    EXPECT_EQ(receiver.cumulative(), first_tsn(10));
 }
 
 TEST_F(ReceiverTest, StreamsThatWereNotAgreedOnAndEmptyMessagesAreTold) {

@@ -84,13 +84,18 @@ void Receiver::write_sack(PacketBuilder& packet, std::size_t undelivered_bytes) 
     policy_.on_sent();
 }
 
-void Receiver::on_forward_tsn(std::uint32_t tsn_on_wire) {
-    const Tsn tsn = tracker_.unwrap(tsn_on_wire);
-    // RFC 3758 3.6: an old one is answered by a SACK, too.
+void Receiver::on_forward_tsn(const ForwardTsnChunk& forward, std::vector<ReceivedMessage>& out) {
+    const Tsn tsn = tracker_.unwrap(forward.tsn());
     policy_.demand();
+    // RFC 3758 3.6: an old one is answered by a SACK, too, but else discarded: what it skips may
+    // have begun anew since (RFC 6525).
     if (tsn <= tracker_.cumulative()) return;
     tracker_.forward_to(tsn);
     reassembly_.forward_to(tsn, tracker_.cumulative());
+    for (std::size_t i = 0; i < forward.skip_count(); ++i) {
+        const auto [stream, ssn] = forward.skip(i);
+        if (stream < options_.streams) reassembly_.skip(stream, ssn, out);
+    }
 }
 
 }  // namespace kollator::rtc::sctp

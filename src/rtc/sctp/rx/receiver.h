@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "rtc/sctp/packet/forward_tsn_chunk.h"
 #include "rtc/sctp/rx/reassembly.h"
 #include "rtc/sctp/rx/receive_tracker.h"
 #include "rtc/sctp/rx/sack_policy.h"
@@ -30,11 +31,8 @@ class Receiver {
                     std::vector<ReceivedMessage>& out);
     /// After the chunks of a packet with DATA. True: a SACK must not wait for poll().
     bool end_packet(TimePoint now);
-    /// `skips`: pairs of a stream and an SSN.
-    void on_forward_tsn(std::uint32_t tsn);
-    void skip(std::uint16_t stream, std::uint16_t ssn, std::vector<ReceivedMessage>& out) {
-        if (stream < options_.streams) reassembly_.skip(stream, ssn, out);
-    }
+    /// Messages that are in turn with it are appended to `out`.
+    void on_forward_tsn(const ForwardTsnChunk& forward, std::vector<ReceivedMessage>& out);
     void reset_stream(std::uint16_t stream) { reassembly_.reset_stream(stream); }
 
     SackPolicy& policy() { return policy_; }

@@ -153,7 +153,8 @@ void Outstanding::pop(Acknowledged& told) {
     OutMessage& message = *chunk.message;
     told.freed_bytes += chunk.size_bytes;
     message.ended_bytes += chunk.size_bytes;
-    if (message.ended_bytes == message.size_bytes) ++told.freed_messages;
+    // What stands for the rest of a message that was given up has no bytes.
+    if (chunk.size_bytes > 0 && message.ended_bytes == message.size_bytes) ++told.freed_messages;
     chunks_.pop_front();
     ++base_;
 }
@@ -221,7 +222,8 @@ bool Outstanding::lose_newest() {
 // Giving up
 
 void Outstanding::abandon(Tsn tsn) {
-    const OutMessage& message = *at(tsn).message;
+    const MessageRef reference = at(tsn).message;
+    const OutMessage& message = *reference;
     const auto of_message = [&](Tsn each) { return holds(each) && &*at(each).message == &message; };
     Tsn first = tsn;
     while (of_message(first - 1)) --first;
@@ -229,6 +231,12 @@ void Outstanding::abandon(Tsn tsn) {
         if (at(each).state == State::kInFlight) unlink(each);
         if (at(each).state != State::kAcknowledged) at(each).state = State::kAbandoned;
     }
+    if (message.sent_bytes == message.size_bytes) return;
+    Chunk rest;
+    rest.message = reference;
+    rest.state = State::kAbandoned;
+    rest.ends = true;
+    chunks_.push_back(std::move(rest));
 }
 
 Tsn Outstanding::advanced_point() const {

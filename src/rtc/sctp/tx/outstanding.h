@@ -85,7 +85,9 @@ class Outstanding {
     /// The last one once more, to make the peer tell what it has (RFC 8985 7). False: none there.
     bool lose_newest();
 
-    /// Gives the chunk's message up, as far as it was sent.
+    /// Gives the chunk's message up, as far as it was sent. Where that is not all of it, a TSN more
+    /// stands for the rest: the peer may have all that was sent, and a FORWARD TSN that ends there
+    /// would be an old one to it (RFC 3758 3.6), while it waits for the message's SSN.
     void abandon(Tsn tsn);
     /// RFC 3758 3.5: up to where the peer need not wait for anything.
     Tsn advanced_point() const;

@@ -173,6 +173,7 @@ void Sender::give_up(Tsn tsn) {
     const std::uint32_t unsent = message->size_bytes - message->sent_bytes;
     if (unsent == 0) return;
     queues_.drop(*message);
+    message->sent_bytes = message->size_bytes;  // or so much as ever will be
     message->ended_bytes += unsent;
     buffered_bytes_ -= unsent;
 }
