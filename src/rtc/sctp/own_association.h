@@ -154,6 +154,7 @@ class OwnAssociation final : public SctpAssociation {
     std::optional<sctp::OutgoingResets> outgoing_resets_;
     std::optional<sctp::IncomingResets> incoming_resets_;
     bool shutdown_received_ = false;
+    int reconfigs_ = 0;  ///< RE-CONFIG chunks in this packet
     int errors_ = 0;
     TimePoint heard_{};
     std::optional<TimePoint> heartbeat_sent_;  ///< and not answered

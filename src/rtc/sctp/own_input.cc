@@ -9,10 +9,18 @@ namespace kollator::rtc {
 using sctp::Chunk;
 namespace chunk_type = sctp::chunk_type;
 
+namespace {
+
+/// RFC 6525 3.1: two parameters are the most that a RE-CONFIG chunk has.
+constexpr int kMaxReconfigParameters = 2;
+/// In a packet: a request (5.1.1: one at a time) and the answer to ours, if not in one chunk. A
+/// request of 20 bytes may reset all streams.
+constexpr int kMaxReconfigChunks = 2;
+
+}  // namespace
+
 void OwnAssociation::handle_packet(ByteSpan packet, TimePoint now) {
     if (state_ == State::kClosed) return;
-    // An owner that feeds without poll() is stopped here: the peer sends again what is dropped.
-    if (inbox_bytes_ > 2 * (window_bytes_ + options_.max_message_bytes)) return;
     const auto header = sctp::take_common_header(packet);
     if (!header || header->destination_port != options_.local_port ||
         header->source_port != options_.remote_port) {
@@ -22,7 +30,10 @@ void OwnAssociation::handle_packet(ByteSpan packet, TimePoint now) {
     // with RFC 9653 peers leave it out.
     bool first = true;
     bool data = false;
+    reconfigs_ = 0;
     while (const auto chunk = sctp::take_chunk(packet)) {
+        // An owner that feeds without poll() is stopped here: the peer sends again what is dropped.
+        if (inbox_bytes_ > 2 * (window_bytes_ + options_.max_message_bytes)) break;
         if (std::exchange(first, false) && !accepts_tag(*header, *chunk)) return;
         // RFC 9260 6.10: "INIT, INIT ACK, and SHUTDOWN COMPLETE chunks, which MUST NOT be bundled".
         heard_ = now;
@@ -176,10 +187,13 @@ void OwnAssociation::handle_shutdown(const Chunk& chunk) {
 // RFC 6525
 
 void OwnAssociation::handle_reconfig(const Chunk& chunk, TimePoint now) {
+    if (++reconfigs_ > kMaxReconfigChunks) return;
     push_messages();
     Bytes answers;
     ByteSpan rest = chunk.value;
-    while (const auto parameter = sctp::take_reconfig(rest)) {
+    for (int i = 0; i < kMaxReconfigParameters; ++i) {
+        const auto parameter = sctp::take_reconfig(rest);
+        if (!parameter) break;
         if (const auto* response = std::get_if<sctp::ReconfigResponse>(&*parameter)) {
             errors_ = 0;
             for (const std::uint16_t stream : outgoing_resets_->on_response(*response, now)) {
@@ -205,7 +219,10 @@ void OwnAssociation::take(const sctp::OutgoingResetRequest& request, Bytes& answ
 
 void OwnAssociation::take(const sctp::IncomingResetRequest& request, Bytes& answers) {
     sctp::ReconfigResponse response;
-    if (incoming_resets_->on_other(request.sequence, sctp::ResetResult::kPerformed, response)) {
+    // What lists more than there is lists something twice.
+    const bool sound = request.streams.size() <= outgoing_streams_;
+    const auto result = sound ? sctp::ResetResult::kPerformed : sctp::ResetResult::kWrongSsn;
+    if (incoming_resets_->on_other(request.sequence, result, response) && sound) {
         for (const std::uint16_t stream : request.streams) {
             if (stream < outgoing_streams_) outgoing_resets_->want(stream);
         }
@@ -220,6 +237,8 @@ void OwnAssociation::take(const sctp::OtherReconfigRequest& request, Bytes& answ
 }
 
 void OwnAssociation::finish_resets(sctp::IncomingResets::Verdict verdict, Bytes& answers) {
+    // RFC 6525 4.1: "If no Stream Numbers are listed, all"; those that nothing came on are as new.
+    if (verdict.all) verdict.reset = receiver_->used_streams();
     for (const std::uint16_t stream : verdict.reset) {
         receiver_->reset_stream(stream);
         push(EventKind::kReset, stream);

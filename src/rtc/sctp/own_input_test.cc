@@ -112,6 +112,52 @@ TEST_F(ScriptedPeerTest, AResetThatIsAheadOfTheDataIsDeferredAndThenAnswered) {
     EXPECT_EQ(messages.size(), 2U);
 }
 
+TEST_F(ScriptedPeerTest, ARequestToResetAllResetsWhatWasUsed) {
+    give(chunk_type::kData, data(1000, 7, 0, "x"), 3);
+    give(chunk_type::kData, data(1001, 200, 0, "y"), 3 | 4);
+    for (const std::uint32_t sequence : {1000U, 1001U}) {
+        Bytes request;
+        sctp::append_reconfig(request, sctp::OutgoingResetRequest{sequence, 0, 1001, {}});
+        give(chunk_type::kReconfig, request);
+        EXPECT_EQ(resets, (std::vector<std::uint16_t>{7, 200})) << sequence;
+    }
+    give(chunk_type::kData, data(1002, 7, 0, "anew"), 3);
+    EXPECT_EQ(messages.size(), 3U);
+}
+
+/// Each of the 1,000 requests that 16 KB hold may reset all streams.
+TEST_F(ScriptedPeerTest, OfManyResetsInAPacketAFewAreRead) {
+    for (std::uint16_t stream = 0; stream < 256; ++stream) {
+        give(chunk_type::kData, data(1000 + stream, stream, 0, "x"), 3);
+    }
+    std::vector<std::uint16_t> all(256);
+    for (std::uint16_t stream = 0; stream < 256; ++stream) all[stream] = stream;
+    const auto request = [&](std::uint32_t sequence) {
+        Bytes parameter;
+        sctp::append_reconfig(parameter, sctp::OutgoingResetRequest{sequence, 0, 1000, all});
+        return parameter;
+    };
+    Bytes four;
+    for (std::uint32_t i = 0; i < 4; ++i) {
+        const Bytes one = request(1000 + i);
+        four.insert(four.end(), one.begin(), one.end());
+    }
+    give(chunk_type::kReconfig, four);
+    EXPECT_EQ(resets.size(), 2U * 256);
+    resets.clear();
+    std::vector<Bytes> values;
+    for (std::uint32_t i = 0; i < 10; ++i) values.push_back(request(1002 + i));
+    std::vector<sctp::Chunk> chunks;
+    for (const Bytes& value : values) chunks.push_back({chunk_type::kReconfig, 0, value});
+    give(local_tag, chunks);
+    EXPECT_EQ(resets.size(), 2U * 256);
+    // And none lists more than there are.
+    resets.clear();
+    all.resize(2000);
+    give(chunk_type::kReconfig, request(1004));
+    EXPECT_TRUE(resets.empty());
+}
+
 TEST_F(ScriptedPeerTest, ARequestToResetOursIsDone) {
     Bytes request;
     ByteWriter writer(request);

@@ -68,24 +68,26 @@ std::vector<std::uint16_t> OutgoingResets::on_response(const ReconfigResponse& r
 IncomingResets::Verdict IncomingResets::on_outgoing(const OutgoingResetRequest& request,
                                                     Tsn last_tsn, Tsn cumulative) {
     if (is_repetition(request.sequence)) {
-        return {ReconfigResponse{request.sequence, last_result_}, {}};
+        return {ReconfigResponse{request.sequence, last_result_}, {}, false};
     }
     if (!is_new(request.sequence)) {
-        return {ReconfigResponse{request.sequence, ResetResult::kBadSequence}, {}};
+        return {ReconfigResponse{request.sequence, ResetResult::kBadSequence}, {}, false};
     }
     last_sequence_ = request.sequence;
-    const bool known = std::all_of(request.streams.begin(), request.streams.end(),
+    // What lists more than there is lists something twice.
+    const bool known = request.streams.size() <= streams_ &&
+                       std::all_of(request.streams.begin(), request.streams.end(),
                                    [this](std::uint16_t stream) { return stream < streams_; });
     if (!known) {
         last_result_ = ResetResult::kWrongSsn;
-        return {ReconfigResponse{request.sequence, last_result_}, {}};
+        return {ReconfigResponse{request.sequence, last_result_}, {}, false};
     }
     if (last_tsn <= cumulative) return perform(request.sequence, request.streams);
     // RFC 6525 5.2.2, E2: "If the Sender's Last Assigned TSN is greater than the cumulative
     // acknowledgment point, then the endpoint MUST enter "deferred reset processing"".
     waiting_ = Waiting{request.sequence, last_tsn, request.streams};
     last_result_ = ResetResult::kInProgress;
-    return {ReconfigResponse{request.sequence, last_result_}, {}};
+    return {ReconfigResponse{request.sequence, last_result_}, {}, false};
 }
 
 bool IncomingResets::on_other(std::uint32_t sequence, ResetResult result,
@@ -109,12 +111,10 @@ IncomingResets::Verdict IncomingResets::on_progress(Tsn cumulative) {
 
 IncomingResets::Verdict IncomingResets::perform(std::uint32_t sequence,
                                                 std::vector<std::uint16_t> streams) {
-    if (streams.empty()) {  // RFC 6525 4.1: "If no Stream Numbers are listed, all"
-        for (std::uint16_t stream = 0; stream < streams_; ++stream) streams.push_back(stream);
-    }
     waiting_.reset();
     if (sequence == last_sequence_) last_result_ = ResetResult::kPerformed;
-    return {ReconfigResponse{sequence, ResetResult::kPerformed}, std::move(streams)};
+    const bool all = streams.empty();
+    return {ReconfigResponse{sequence, ResetResult::kPerformed}, std::move(streams), all};
 }
 
 }  // namespace kollator::rtc::sctp

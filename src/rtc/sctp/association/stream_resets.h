@@ -71,6 +71,7 @@ class IncomingResets {
     struct Verdict {
         std::optional<ReconfigResponse> response;
         std::vector<std::uint16_t> reset;  ///< these begin anew now
+        bool all = false;                  ///< no list: all of them
     };
     /// `last_tsn` is the request's, and `cumulative` how far the peer's data has come.
     Verdict on_outgoing(const OutgoingResetRequest& request, Tsn last_tsn, Tsn cumulative);

@@ -41,6 +41,8 @@ Receiver::Outcome Receiver::on_data(const DataChunk& data, std::size_t undeliver
     promised_bytes_ -= std::min(promised_bytes_, data.payload.size());
     // 6.5: acknowledged, but not given on.
     if (data.stream >= options_.streams) return Outcome::kBadStream;
+    if (used_.size() <= data.stream) used_.resize(std::size_t{data.stream} + 1);
+    used_[data.stream] = true;
     switch (reassembly_.add(tsn, data, out)) {
         case Reassembly::Outcome::kTooLarge:
             return Outcome::kTooLarge;
@@ -50,6 +52,14 @@ Receiver::Outcome Receiver::on_data(const DataChunk& data, std::size_t undeliver
             break;
     }
     return Outcome::kOk;
+}
+
+std::vector<std::uint16_t> Receiver::used_streams() const {
+    std::vector<std::uint16_t> used;
+    for (std::size_t stream = 0; stream < used_.size(); ++stream) {
+        if (used_[stream]) used.push_back(static_cast<std::uint16_t>(stream));
+    }
+    return used;
 }
 
 bool Receiver::end_packet(TimePoint now) {

@@ -33,7 +33,12 @@ class Receiver {
     bool end_packet(TimePoint now);
     /// Messages that are in turn with it are appended to `out`.
     void on_forward_tsn(const ForwardTsnChunk& forward, std::vector<ReceivedMessage>& out);
-    void reset_stream(std::uint16_t stream) { reassembly_.reset_stream(stream); }
+    void reset_stream(std::uint16_t stream) {
+        reassembly_.reset_stream(stream);
+        if (stream < used_.size()) used_[stream] = false;
+    }
+    /// That something came on since they began.
+    std::vector<std::uint16_t> used_streams() const;
 
     SackPolicy& policy() { return policy_; }
     const SackPolicy& policy() const { return policy_; }
@@ -55,6 +60,7 @@ class Receiver {
     ReceiveTracker tracker_;
     Reassembly reassembly_;
     SackPolicy policy_;
+    std::vector<bool> used_;      ///< streams; up to the highest that is
     bool urgent_ = false;         ///< within a packet
     std::size_t promised_bytes_;  ///< what the peer believes it may send
 };
