@@ -119,7 +119,8 @@ void OwnAssociation::deliver_inbox() {
         // Nobody reads any more: the rest goes back to where it was, before what came meanwhile.
         const auto rest = delivering_.begin() + static_cast<std::ptrdiff_t>(next);
         for (auto each = rest; each != delivering_.end(); ++each) {
-            inbox_bytes_ += sizeof(Event) + each->message.bytes.size();
+            stack_.buffers().fit(each->message.bytes);
+            inbox_bytes_ += kEventBytes + each->message.bytes.size();
         }
         inbox_.insert(inbox_.begin(), std::make_move_iterator(rest),
                       std::make_move_iterator(delivering_.end()));
@@ -252,7 +253,7 @@ void OwnAssociation::account() {
 void OwnAssociation::push(EventKind kind, std::uint16_t stream) {
     Event event{kind, {}};
     event.message.stream = stream;
-    inbox_bytes_ += sizeof(Event);
+    inbox_bytes_ += kEventBytes;
     inbox_.push_back(std::move(event));
 }
 

@@ -60,6 +60,8 @@ class OwnAssociation final : public SctpAssociation {
         EventKind kind;
         sctp::ReceivedMessage message;  ///< kMessage: all of it; kReset, kResetDone: its stream
     };
+    /// What an event costs beside its bytes, with a vector that grows and an allocation.
+    static constexpr std::size_t kEventBytes = 2 * sizeof(Event) + 32;
     struct Control {
         std::uint8_t type;
         Bytes value;

@@ -16,6 +16,8 @@ constexpr int kMaxReconfigParameters = 2;
 /// In a packet: a request (5.1.1: one at a time) and the answer to ours, if not in one chunk. A
 /// request of 20 bytes may reset all streams.
 constexpr int kMaxReconfigChunks = 2;
+/// Unread messages of a turn that are not moved into buffers of their size.
+constexpr std::size_t kMostUnfitBytes = 256 * 1024;
 
 }  // namespace
 
@@ -155,7 +157,9 @@ void OwnAssociation::handle_data(const Chunk& chunk) {
 
 void OwnAssociation::push_messages() {
     for (sctp::ReceivedMessage& message : received_) {
-        inbox_bytes_ += message.bytes.size() + sizeof(Event);
+        // What poll() delivers at once may keep its buffer.
+        if (!reading_ || inbox_bytes_ > kMostUnfitBytes) stack_.buffers().fit(message.bytes);
+        inbox_bytes_ += message.bytes.size() + kEventBytes;
         inbox_.push_back({EventKind::kMessage, std::move(message)});
     }
     received_.clear();

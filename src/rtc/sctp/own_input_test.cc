@@ -1,8 +1,10 @@
 // What a peer's chunks do, strangers' ones too: SHUTDOWN, resets, errors, partial reliability.
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "rtc/sctp/packet/reconfig_chunk.h"
@@ -179,6 +181,37 @@ TEST_F(ScriptedPeerTest, ARequestToResetOursIsDone) {
         }
     }
     EXPECT_EQ(kinds, (std::set<std::size_t>{0, 3}));  // our own request, and the response
+}
+
+TEST_F(ScriptedPeerTest, UnreadMessagesDoNotKeepTheBuffersOfLargerOnes) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "the heap is the sanitizer's";
+#endif
+    ScriptedSctpPeer other;
+    other.keep_messages = false;
+    other.connect_to(*stack);
+    std::uint32_t tsn = 1000;
+    const auto give_large = [&] {  // a buffer for the pool
+        const std::string fragment(16'000, 'x');
+        for (int i = 0; i < 16; ++i, ++tsn) {
+            other.give(chunk_type::kData, data(tsn, 0, 0, fragment),
+                       static_cast<std::uint8_t>(4 | (i == 0    ? 2
+                                                      : i == 15 ? 1
+                                                                : 0)));
+        }
+    };
+    give_large();
+    const std::size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    association->set_reading(false);
+    for (std::uint16_t ssn = 0; ssn < 40; ++ssn) {
+        give(chunk_type::kData, data(1000U + 2 * ssn, 1, ssn, "small"), 2);
+        give(chunk_type::kData, data(1001U + 2 * ssn, 1, ssn, " message"), 1);
+        give_large();
+    }
+    EXPECT_LT(mallinfo2().uordblks + mallinfo2().hblkhd, before + 1'000'000);
+    association->set_reading(true);
+    association->poll(now);
+    EXPECT_EQ(messages.size(), 40U);
 }
 
 TEST_F(ScriptedPeerTest, DataOnAStreamThatWasNotAgreedOnIsReported) {

@@ -23,9 +23,7 @@ Reassembly::Outcome Reassembly::add(Tsn tsn, const DataChunk& data,
                                     std::vector<ReceivedMessage>& out) {
     if (data.payload.size() > max_message_bytes_) return Outcome::kTooLarge;
     if (!data.begins() || !data.ends()) return add_fragment(tsn, data, out);
-    Bytes bytes = pool_.take();
-    bytes.assign(data.payload.begin(), data.payload.end());
-    deliver(data, std::move(bytes), out);
+    deliver(data, Bytes(data.payload.begin(), data.payload.end()), out);
     return Outcome::kOk;
 }
 
@@ -42,7 +40,6 @@ Reassembly::Outcome Reassembly::add_fragment(Tsn tsn, const DataChunk& data,
         run->second.head = data;
         run->second.head.payload = {};
         run->second.begins = data.begins();
-        held_bytes_ += kOverheadBytes;
     } else if (!same_message(run->second.head, data)) {
         return Outcome::kViolation;
     }
@@ -52,7 +49,7 @@ Reassembly::Outcome Reassembly::add_fragment(Tsn tsn, const DataChunk& data,
     if (run->second.size_bytes > max_message_bytes_) return Outcome::kTooLarge;
     if (!run->second.begins || !run->second.ends) return Outcome::kOk;
 
-    held_bytes_ -= run->second.size_bytes + kOverheadBytes;
+    discount(run->second);
     Bytes bytes = take_bytes(run->second);
     const DataChunk head = run->second.head;
     runs_.erase(run);
@@ -62,9 +59,22 @@ Reassembly::Outcome Reassembly::add_fragment(Tsn tsn, const DataChunk& data,
 }
 
 void Reassembly::append(Run& run, Tsn tsn, const DataChunk& data) {
-    if (run.pieces.empty()) run.pieces.push_back(pool_.take());
+    if (run.pieces.empty()) {
+        run.pieces.emplace_back();
+        held_bytes_ += kOverheadBytes;
+        if (!pooled_) {
+            pooled_ = run.pooled = true;
+            run.pieces.back() = pool_.take();
+            run.spare_bytes = run.pieces.back().capacity();
+            spare_bytes_ += run.spare_bytes;
+        }
+    }
     Bytes& piece = run.pieces.back();
+    const std::size_t before = piece.capacity() - piece.size();
     piece.insert(piece.end(), data.payload.begin(), data.payload.end());
+    const std::size_t change = piece.capacity() - piece.size() - before;  // or less than none
+    run.spare_bytes += change;
+    spare_bytes_ += change;
     run.last = tsn;
     run.ends = data.ends();
     run.size_bytes += data.payload.size();
@@ -79,9 +89,16 @@ void Reassembly::join_next(Runs::iterator run) {
     run->second.last = next->second.last;
     run->second.ends = next->second.ends;
     run->second.size_bytes += next->second.size_bytes;
+    run->second.spare_bytes += next->second.spare_bytes;
+    run->second.pooled = run->second.pooled || next->second.pooled;
     run->second.pieces.splice(run->second.pieces.end(), next->second.pieces);
-    held_bytes_ -= kOverheadBytes;
     runs_.erase(next);
+}
+
+void Reassembly::discount(const Run& run) {
+    held_bytes_ -= run.size_bytes + run.pieces.size() * kOverheadBytes;
+    spare_bytes_ -= run.spare_bytes;
+    if (run.pooled) pooled_ = false;
 }
 
 Bytes Reassembly::take_bytes(Run& run) {
@@ -111,6 +128,7 @@ void Reassembly::deliver(const DataChunk& head, Bytes bytes, std::vector<Receive
         out.push_back({head.stream, head.ppid, std::move(bytes)});
         if (!waiting_.empty()) release(head.stream, out);
     } else if (distance(head.ssn, next) > 0) {
+        pool_.fit(bytes);
         const std::size_t size = bytes.size();
         const auto [at, added] =
             waiting_.try_emplace({head.stream, head.ssn}, Waiting{head.ppid, std::move(bytes)});
@@ -139,7 +157,7 @@ void Reassembly::forward_to(Tsn tsn, Tsn cumulative) {
             ++at;
             continue;
         }
-        held_bytes_ -= at->second.size_bytes + kOverheadBytes;
+        discount(at->second);
         at = runs_.erase(at);
     }
     latest_ = runs_.end();

@@ -25,9 +25,9 @@ struct ReceivedMessage {
 /// without copying what they hold, so that no order of arrival costs more than another.
 class Reassembly {
  public:
-    /// What a run, a fragment of its own or a message that waits for its turn costs beside its
-    /// bytes; counted in held_bytes().
-    static constexpr std::size_t kOverheadBytes = 128;
+    /// What a row of fragments and a message that waits for its turn cost beside their bytes:
+    /// nodes of containers, and what an allocation takes at least. Counted in held_bytes().
+    static constexpr std::size_t kOverheadBytes = 256;
 
     /// `pool` outlives this.
     Reassembly(BufferPool& pool, std::size_t max_message_bytes)
@@ -47,8 +47,10 @@ class Reassembly {
     /// RFC 6525 5.2.2: the stream begins anew at 0.
     void reset_stream(std::uint16_t stream);
 
-    /// Of what is not delivered yet.
+    /// Of what is not delivered yet; the peer's window shrinks by it.
     std::size_t held_bytes() const { return held_bytes_; }
+    /// What that takes of memory: buffers are larger than what is in them.
+    std::size_t memory_bytes() const { return held_bytes_ + spare_bytes_; }
 
  private:
     struct Run {
@@ -58,6 +60,8 @@ class Reassembly {
         DataChunk head;  ///< of its first fragment, without payload
         std::list<Bytes> pieces;
         std::size_t size_bytes = 0;
+        std::size_t spare_bytes = 0;  ///< of its buffers
+        bool pooled = false;
     };
     using Runs = std::map<Tsn, Run>;
     struct Waiting {
@@ -70,6 +74,8 @@ class Reassembly {
     /// Joins `run` with the one that follows where they touch.
     void join_next(Runs::iterator run);
     Bytes take_bytes(Run& run);
+    /// The run's bytes no longer count.
+    void discount(const Run& run);
     void deliver(const DataChunk& head, Bytes bytes, std::vector<ReceivedMessage>& out);
     void release(std::uint16_t stream, std::vector<ReceivedMessage>& out);
     void release_row(std::uint16_t stream, std::uint16_t first, std::uint16_t last,
@@ -84,6 +90,10 @@ class Reassembly {
     /// Whole messages before their turn, by stream and SSN.
     std::map<std::pair<std::uint16_t, std::uint16_t>, Waiting> waiting_;
     std::size_t held_bytes_ = 0;
+    std::size_t spare_bytes_ = 0;
+    /// A buffer of the pool is with a run. One at a time: they hold the largest message, and runs
+    /// behind holes may stay. Without holes there is one run.
+    bool pooled_ = false;
 };
 
 }  // namespace kollator::rtc::sctp

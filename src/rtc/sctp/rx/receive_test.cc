@@ -224,6 +224,46 @@ TEST_F(ReassemblyTest, AResetStreamBeginsAnewAtZero) {
     EXPECT_EQ(texts(), "a|b|");
 }
 
+/// Buffers of the pool hold the largest message.
+TEST_F(ReassemblyTest, WhatStaysTakesNoBufferMuchLargerThanItself) {
+    constexpr std::size_t kLargest = 256 * 1024;
+    const auto make = [](std::size_t size) {
+        Bytes bytes;
+        bytes.reserve(size);
+        return bytes;
+    };
+    for (int i = 0; i < 8; ++i) pool.give_back(make(kLargest));
+    Tsn tsn = 1;
+    for (std::uint16_t ssn = 1; ssn < 6; ++ssn) {  // whole, and before their turn
+        add(tsn++, fragment(kB | kE, "x", ssn));
+        add(tsn++, fragment(kB, "y", ssn, 2));
+        add(tsn++, fragment(kE, "z", ssn, 2));
+    }
+    EXPECT_EQ(pool.held_bytes(), 8 * kLargest);
+    EXPECT_LT(reassembly.memory_bytes(), 10 * 400U);
+    for (int i = 0; i < 20; ++i) {  // pieces that lack their ends
+        add(tsn, fragment(kB, "half", 100, 3));
+        add(tsn + 2, fragment(0, "of", 100, 3));
+        tsn += 4;
+    }
+    EXPECT_EQ(pool.held_bytes(), 7 * kLargest);
+    EXPECT_GT(reassembly.memory_bytes(), kLargest);
+    EXPECT_LT(reassembly.memory_bytes(), kLargest + 50 * 400U);
+    reassembly.forward_to(tsn, tsn);
+    EXPECT_LT(reassembly.memory_bytes(), 10 * 400U);
+}
+
+/// The fragments that fill holes between others stay pieces until the message is whole.
+TEST_F(ReassemblyTest, PiecesOfARunCountUntilItIsWhole) {
+    for (Tsn tsn = 2; tsn < 2000; tsn += 2) add(tsn, fragment(0, "x"));
+    for (Tsn tsn = 1999; tsn > 1; tsn -= 2) add(tsn, fragment(0, "x"));
+    EXPECT_GT(reassembly.held_bytes(), 900 * Reassembly::kOverheadBytes);
+    add(1, fragment(kB, "x"));
+    add(2000, fragment(kE, "x"));
+    EXPECT_EQ(out.size(), 1U);
+    EXPECT_EQ(reassembly.memory_bytes(), 0U);
+}
+
 TEST_F(ReassemblyTest, AMessageOverTheLimitIsSeenBeforeItIsWhole) {
     const std::string part(6000, 'x');
     EXPECT_EQ(add(1, fragment(kB, part)), Reassembly::Outcome::kOk);
