@@ -61,7 +61,15 @@ void FellowLink::dial() {
 }
 
 void FellowLink::on_connected(Result<std::unique_ptr<peer::Connection>> connection) {
-    if (!connection) return fall(connection.error().detail, false);
+    if (!connection) {
+        // Another link of ours has this fellow, or is about to: to an endpoint there is one
+        // connection at a time. Tried again as others that failed, since that link may end.
+        if (connection.error().code == ErrorCode::kCancelled) {
+            unwanted_ = true;
+            last_error_ = connection.error().detail;  // no warning
+        }
+        return fall(connection.error().detail, false);
+    }
     connection_ = std::move(*connection);
     connection_->set_on_lost([this, alive = std::weak_ptr(alive_)](const std::string& reason) {
         if (!alive.expired()) fall("lost: " + reason, true);

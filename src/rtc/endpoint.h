@@ -153,13 +153,13 @@ class Endpoint {
     /// kLimit: too many connections.
     virtual Result<LocalOffer> offer(std::unique_ptr<PeerObserver> observer) = 0;
     /// The answer to the offer of `peer`. kNotFound: no such peer, or no data channel section in
-    /// it. kInvalid: malformed, or there was an answer already. kLimit: another connection of this
-    /// endpoint to this peer lives. The connection stays as it was.
+    /// it. kInvalid: malformed, or there was an answer already. kCancelled: another connection of
+    /// this endpoint to this peer lives. The connection stays as it was.
     virtual Status accept_answer(PeerId peer, std::string_view answer_sdp) = 0;
 
     /// Connects to an endpoint that takes direct dial, without signaling. kLimit: too many
-    /// connections, or one to this address, which lives. kInvalid: an address of a family that this
-    /// endpoint's socket cannot reach.
+    /// connections. kCancelled: one to this address lives. kInvalid: an address of a family that
+    /// this endpoint's socket cannot reach.
     virtual Result<PeerId> dial(const DirectAddress& address,
                                 std::unique_ptr<PeerObserver> observer) = 0;
     /// Gives the observer of a peer that dials directly; null refuses it.

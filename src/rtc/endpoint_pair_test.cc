@@ -83,7 +83,7 @@ TEST_F(OfferTest, RefusesTheAnswerOfWhomItIsConnectedWith) {
     const Result<Answer> answer = worker_->accept(second->sdp, worker_peer());
     const Status accepted = client_->accept_answer(second->peer, answer->sdp);
     ASSERT_FALSE(accepted.ok());
-    EXPECT_EQ(accepted.error().code, ErrorCode::kLimit);
+    EXPECT_EQ(accepted.error().code, ErrorCode::kCancelled);
     EXPECT_TRUE(echoes("the first lives"));
     // Another worker may have the same address, in a network of its own.
     std::string elsewhere = answer->sdp;
@@ -184,7 +184,7 @@ TEST_F(DirectDialTest, RefusesASecondConnectionToAnAddressWhileTheFirstLives) {
     for (int i = 0; i < 2; ++i) {
         const Result<PeerId> second = client_->dial(address(), client_peer());
         ASSERT_FALSE(second.ok());
-        EXPECT_EQ(second.error().code, ErrorCode::kLimit);
+        EXPECT_EQ(second.error().code, ErrorCode::kCancelled);
         EXPECT_THAT(second.error().detail,
                     HasSubstr("a connection to " + address().address.text() + " already"));
         EXPECT_TRUE(echoes("the first lives"));
@@ -193,7 +193,7 @@ TEST_F(DirectDialTest, RefusesASecondConnectionToAnAddressWhileTheFirstLives) {
     worker_->accept_direct({});
     client_->accept_direct([this](PeerId) { return client_peer(); });
     EXPECT_EQ(worker_->dial(client_->direct_addresses().at(0), worker_peer()).error().code,
-              ErrorCode::kLimit);
+              ErrorCode::kCancelled);
 
     worker_->accept_direct([this](PeerId) { return worker_peer(); });
     client_->close(*first, "enough");

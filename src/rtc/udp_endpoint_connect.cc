@@ -52,7 +52,7 @@ Status UdpEndpoint::check_not_called(const SocketAddress& address,
                 (std::find(called.begin(), called.end(), address) != called.end() && lives(*peer));
     }
     if (!taken) return {};
-    return make_error(ErrorCode::kLimit,
+    return make_error(ErrorCode::kCancelled,
                       fmt::format("this endpoint has a connection to {} already", address.text()));
 }
 
