@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "rtc/dtls/dtls_library.h"
+
 namespace kollator::rtc {
 namespace {
 
@@ -12,7 +14,8 @@ constexpr char kCiphers[] =
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
 /// Of a peer's certificates; OpenSSL's default is 100 kB, and WebRTC's have 300 to 1,500.
 constexpr long kMaxCertificateBytes = 16 * 1024;
-constexpr char kGroups[] = "X25519:P-256:P-384";
+// P-256 first: OpenSSL makes its key pairs in a fifth of the time of X25519's.
+constexpr char kGroups[] = "P-256:X25519:P-384";
 
 int verifier_index() {
     static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
@@ -42,7 +45,7 @@ int verify_peer(X509_STORE_CTX* store, void*) {
 }
 
 SslContextPtr make_context(const Certificate::Impl& certificate) {
-    SslContextPtr context(SSL_CTX_new(DTLS_method()));
+    SslContextPtr context(SSL_CTX_new_ex(dtls_library(), nullptr, DTLS_method()));
     if (!context || SSL_CTX_set_min_proto_version(context.get(), DTLS1_2_VERSION) != 1 ||
         SSL_CTX_set_max_proto_version(context.get(), DTLS1_2_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(context.get(), kCiphers) != 1 ||

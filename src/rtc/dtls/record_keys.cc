@@ -8,6 +8,7 @@
 #include <string>
 
 #include "rtc/certificate_impl.h"
+#include "rtc/dtls/dtls_library.h"
 
 namespace kollator::rtc {
 namespace {
@@ -31,7 +32,7 @@ bool expand_keys(const SSL* ssl, const EVP_MD* digest, MutableByteSpan block) {
     SSL_get_server_random(ssl, randoms - 2 * kRandomBytes, kRandomBytes);
     SSL_get_client_random(ssl, randoms - kRandomBytes, kRandomBytes);
 
-    const KdfPtr kdf(EVP_KDF_fetch(nullptr, OSSL_KDF_NAME_TLS1_PRF, nullptr));
+    const KdfPtr kdf(EVP_KDF_fetch(dtls_library(), OSSL_KDF_NAME_TLS1_PRF, nullptr));
     const KdfContextPtr context(kdf ? EVP_KDF_CTX_new(kdf.get()) : nullptr);
     std::string digest_name = EVP_MD_get0_name(digest);
     const std::array<OSSL_PARAM, 4> parameters = {
