@@ -8,11 +8,11 @@ namespace {
 using std::chrono::microseconds;
 
 /// Whether `count` wake-ups, `apart` from each other with `messages` each, make it busy.
-bool becomes_busy(int count, microseconds apart, std::size_t messages) {
+bool becomes_busy(int count, microseconds apart, std::size_t messages, std::size_t bytes = 100) {
     ReceiveThrottle throttle;
     TimePoint now{};
     for (int i = 0; i < count; ++i, now += apart) {
-        if (throttle.woken(messages, now)) return true;
+        if (throttle.woken({messages, messages, messages * bytes}, now)) return true;
     }
     return false;
 }
@@ -23,16 +23,18 @@ TEST(ReceiveThrottle, ManyWakeUpsForLittleMakeItBusy) {
     EXPECT_FALSE(becomes_busy(16, microseconds(50), 1)) << "a burst";
     EXPECT_FALSE(becomes_busy(1000, microseconds(110), 1)) << "there is time";
     EXPECT_FALSE(becomes_busy(1000, microseconds(50), 5)) << "each brings enough";
+    EXPECT_FALSE(becomes_busy(1000, microseconds(50), 2, 700)) << "data, and acknowledgements";
 }
 
 TEST(ReceiveThrottle, IsBusyUntilLittleCame) {
     ReceiveThrottle throttle;
-    EXPECT_FALSE(throttle.polled(1));
-    EXPECT_FALSE(throttle.polled(0));
-    EXPECT_FALSE(throttle.polled(2));
-    EXPECT_FALSE(throttle.polled(0));
-    EXPECT_FALSE(throttle.polled(1));
-    EXPECT_TRUE(throttle.polled(1));
+    const ReceiveThrottle::Read nothing, one{1, 1, 100}, many{9, 12, 1000}, data{9, 9, 9000};
+    EXPECT_FALSE(throttle.polled(one));
+    EXPECT_FALSE(throttle.polled(nothing));
+    EXPECT_FALSE(throttle.polled(many));
+    EXPECT_FALSE(throttle.polled(nothing));
+    EXPECT_FALSE(throttle.polled(data));
+    EXPECT_TRUE(throttle.polled(one));
 }
 
 }  // namespace

@@ -244,9 +244,9 @@ void UdpSocket::watch() {
 }
 
 void UdpSocket::on_readable() {
-    const std::size_t messages = receive();
+    const ReceiveThrottle::Read read = receive();
     // Whether there is room to send again, only the watch tells.
-    if (!throttle_.woken(messages, loop_.now()) || waiting_writable_) return;
+    if (!throttle_.woken(read, loop_.now()) || waiting_writable_) return;
     watch_.reset();
     pause();
 }
@@ -257,24 +257,28 @@ void UdpSocket::pause() {
 }
 
 void UdpSocket::poll() {
-    const std::size_t messages = receive();
-    if (throttle_.polled(messages) || waiting_writable_) {
+    const ReceiveThrottle::Read read = receive();
+    if (throttle_.polled(read) || waiting_writable_) {
         watch();
     } else {
         pause();
     }
 }
 
-/// What is there, up to kReceiveBatchesPerTurn; gives how many messages it was.
-std::size_t UdpSocket::receive() {
-    std::size_t total = 0;
+/// What is there, up to kReceiveBatchesPerTurn.
+ReceiveThrottle::Read UdpSocket::receive() {
+    const std::uint64_t datagrams = stats_.datagrams_received;
+    const std::uint64_t bytes = stats_.bytes_received;
+    ReceiveThrottle::Read read;
     for (int batch = 0; batch < kReceiveBatchesPerTurn; ++batch) {
         const std::size_t messages = receive_batch();
         if (messages > 0) on_batch_end_();
-        total += messages;
+        read.messages += messages;
         if (messages < kReceiveMessages) break;
     }
-    return total;
+    read.datagrams = stats_.datagrams_received - datagrams;
+    read.bytes = stats_.bytes_received - bytes;
+    return read;
 }
 
 std::size_t UdpSocket::receive_batch() {

@@ -75,7 +75,7 @@ class UdpSocket {
     void on_readable();
     void poll();
     void pause();
-    std::size_t receive();
+    ReceiveThrottle::Read receive();
     std::size_t receive_batch();
     void deliver(const IcePath& path, ByteSpan data, std::size_t segment_bytes);
     void pop(std::size_t datagrams);
