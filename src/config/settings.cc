@@ -145,7 +145,7 @@ void add_storage(std::vector<Setting>& all) {
                    integer(&Config::upload_budget_bytes, 8, 1'000'000, kMegabyte)});
     all.push_back({"TRANSPORT_BUDGET_MB", "256", "megabytes, 8 to 1000000",
                    "Memory for what is on its way to peers; past it each of them gets one message "
-                   "at a time.",
+                   "at a time. And as much for what came from them and is not used yet.",
                    kWorker, false, false,
                    integer(&Config::transport_budget_bytes, 8, 1'000'000, kMegabyte)});
     all.push_back({"RTC_SCTP", "own", "`own` or `usrsctp`",

@@ -28,15 +28,14 @@ OwnAssociation::OwnAssociation(OwnSctpStack& stack, const SctpOptions& options,
                                SctpObserver& observer)
     : stack_(stack), options_(options), observer_(observer) {
     least_window_bytes_ = std::max(options.receive_buffer_bytes, 2 * options.max_message_bytes);
-    window_bytes_ =
-        stack_.budget().take_window(least_window_bytes_, options.max_receive_buffer_bytes);
-    stack_.add_association();
+    window_bytes_ = least_window_bytes_;
+    stack_.add_association(*this);
 }
 
 OwnAssociation::~OwnAssociation() {
+    inbox_bytes_ = 0;
     release();
-    stack_.budget().give_back_window(least_window_bytes_, window_bytes_);
-    stack_.remove_association();
+    stack_.remove_association(*this);
 }
 
 /// What only a living association needs.
@@ -47,6 +46,8 @@ void OwnAssociation::release() {
     receiver_.reset();
     controls_ = {};
     more_to_send_ = false;
+    stack_.budget().change_promise(window_bytes_, least_window_bytes_);
+    window_bytes_ = least_window_bytes_;
     account();
 }
 
@@ -91,14 +92,20 @@ void OwnAssociation::poll(TimePoint now) {
     if (in_poll_) return;
     in_poll_ = true;
     told_pending_ = false;
-    if (reading_) deliver_inbox();
+    if (reading_) {
+        deliver_inbox();
+        account();
+    }
     if (check_space()) {
         awaits_space_ = false;
         wanted_bytes_ = 0;
         observer_.on_sctp_writable();
     }
     update_streams(now);
-    if (receiver_) receiver_->check_window(inbox_bytes_);
+    if (receiver_) {
+        adjust_window(now);
+        receiver_->check_window(receive_load());
+    }
     transmit(now);
     reschedule();
     in_poll_ = false;
@@ -244,12 +251,6 @@ std::size_t OwnAssociation::writable_bytes() const {
            std::min(sender_->buffered_bytes(), sender_->capacity_bytes());
 }
 
-/// Tells the stack what is buffered here now.
-void OwnAssociation::account() {
-    stack_.budget().change_buffered(accounted_bytes_, buffered_bytes());
-    accounted_bytes_ = buffered_bytes();
-}
-
 void OwnAssociation::push(EventKind kind, std::uint16_t stream) {
     Event event{kind, {}};
     event.message.stream = stream;
@@ -341,7 +342,7 @@ bool OwnAssociation::fill(sctp::PacketBuilder& packet, TimePoint now) {
     if (wanted && !data && !std::exchange(held_, true)) stack_.hold(*this);
     const bool sack = receiver_->policy().due() || (data && receiver_->policy().owed());
     if (sack && (packet.empty() || receiver_->fits_sack(packet))) {
-        receiver_->write_sack(packet, inbox_bytes_);
+        receiver_->write_sack(packet, receive_load());
     }
     if (data) sender_->fill(packet, now);
     return !packet.empty();
@@ -383,6 +384,7 @@ void OwnAssociation::handle_timeout(TimePoint now) {
         if (!sender_->handle_timeout(now)) count_error();
         if (state_ != State::kConnected) return;
         receiver_->policy().on_timeout(now);
+        adjust_window(now);
         heartbeat(now);
         if (state_ != State::kConnected) return;
         update_streams(now);

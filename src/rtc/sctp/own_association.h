@@ -26,7 +26,7 @@ namespace kollator::rtc {
 ///
 /// handle_packet() takes in; poll() then gives to the observer and sends, so that a batch of
 /// packets is answered together. Files: own_association.cc (owner's side, timers, output),
-/// own_handshake.cc, own_input.cc.
+/// own_handshake.cc, own_input.cc, own_memory.cc.
 class OwnAssociation final : public SctpAssociation {
  public:
     OwnAssociation(OwnSctpStack& stack, const SctpOptions& options, SctpObserver& observer);
@@ -52,6 +52,9 @@ class OwnAssociation final : public SctpAssociation {
     /// For the stack.
     void handle_timeout(TimePoint now);
     void resume();
+    std::size_t unread_bytes() const { return unread_bytes_; }
+    /// Ends the association, unless it has, and drops what nobody read. False: nothing to drop.
+    bool give_up_unread();
 
  private:
     enum class State : std::uint8_t { kNew, kCookieWait, kCookieEchoed, kConnected, kClosed };
@@ -109,6 +112,8 @@ class OwnAssociation final : public SctpAssociation {
     bool has_room(std::size_t size_bytes) const;
     void ask_for_poll();
     void account();
+    sctp::ReceiveLoad receive_load() const;
+    void adjust_window(TimePoint now);
     void update_streams(TimePoint now);
     void transmit(TimePoint now);
     bool fill(sctp::PacketBuilder& packet, TimePoint now);
@@ -164,7 +169,8 @@ class OwnAssociation final : public SctpAssociation {
     std::size_t least_window_bytes_ = 0;
     std::size_t window_bytes_ = 0;  ///< what the peer may send unread
     std::size_t accounted_bytes_ = 0;
-    bool awaits_space_ = false;  ///< send() gave kLimit
+    std::size_t unread_bytes_ = 0;  ///< received and not delivered, as the stack knows it
+    bool awaits_space_ = false;     ///< send() gave kLimit
     std::size_t wanted_bytes_ = 0;
 
     std::vector<Control> controls_;

@@ -2,8 +2,11 @@
 // queue of 50 ms, and links with hardly a queue.
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
+#include <vector>
 
+#include "rtc/testing/scripted_sctp_peer.h"
 #include "rtc/testing/sctp_pair.h"
 
 namespace kollator::rtc {
@@ -43,8 +46,7 @@ void pump(SctpPair& pair) {
 }
 
 /// From the third second to the fifth.
-Carried carry(const SctpLink& link) {
-    SctpPair pair(3, link);
+Carried carry(SctpPair& pair) {
     pair.b.keep_messages = false;
     EXPECT_TRUE(pair.connect());
     pair.a.on_writable = [&pair] { pump(pair); };
@@ -59,6 +61,11 @@ Carried carry(const SctpLink& link) {
     ::testing::Test::RecordProperty("megabits", std::to_string(bytes / 2 * 8 / 1e6));
     ::testing::Test::RecordProperty("percent_again", std::to_string(again / bytes * 100));
     return {bytes / 2, again / bytes};
+}
+
+Carried carry(const SctpLink& link) {
+    SctpPair pair(3, link);
+    return carry(pair);
 }
 
 TEST_P(OwnSctpFar, FillsTheLink) {
@@ -104,6 +111,21 @@ TEST(OwnSctpBuffer, IsFilledAsItEmpties) {
     pair.run_for(seconds(2));
     // A buffer's content in a round trip is what there can be.
     EXPECT_GT(static_cast<double>(pair.b.bytes_received - before), 0.75 * kBufferBytes * 2 / 0.05);
+}
+
+/// Others that are connected and idle take nothing of what an uploader's window may be.
+TEST(OwnSctpReceiveWindow, AnUploaderFillsTheLinkBesideAThousandIdleConnections) {
+    SctpLink link;
+    link.delay = milliseconds(25);
+    link.bytes_per_second = kLinkBytesPerSecond;
+    link.queue_bytes = 1'000'000;
+    SctpPair pair(3, link);
+    std::vector<std::unique_ptr<testing::ScriptedSctpPeer>> idle;
+    for (int i = 0; i < 1000; ++i) {
+        idle.push_back(std::make_unique<testing::ScriptedSctpPeer>());
+        idle.back()->connect_to(*pair.b.stack);
+    }
+    EXPECT_GT(carry(pair).bytes_per_second, 0.85 * kLinkBytesPerSecond);
 }
 
 struct Shallow {

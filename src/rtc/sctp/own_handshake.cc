@@ -15,6 +15,10 @@ constexpr Duration kMostTimeout = std::chrono::seconds(10);
 /// RFC 9260 16: Max.Init.Retransmits.
 constexpr int kMaxTries = 8;
 
+std::uint32_t as_u32(std::size_t bytes) {
+    return static_cast<std::uint32_t>(bytes);
+}
+
 }  // namespace
 
 void OwnAssociation::connect(TimePoint now) {
@@ -135,9 +139,10 @@ void OwnAssociation::establish(const sctp::InitChunk& peer, TimePoint now) {
 
     sctp::ReceiverOptions receiving;
     receiving.first_tsn = peer.tsn;
-    receiving.window_bytes = window_bytes_;
-    receiving.max_message_bytes = options_.max_message_bytes;
-    receiving.mtu_bytes = options_.mtu_bytes;
+    receiving.window_bytes = as_u32(window_bytes_);
+    receiving.max_window_bytes = as_u32(options_.max_receive_buffer_bytes);
+    receiving.max_message_bytes = as_u32(options_.max_message_bytes);
+    receiving.mtu_bytes = as_u32(options_.mtu_bytes);
     receiving.streams = options_.max_streams;
     receiver_ = std::make_unique<sctp::Receiver>(stack_.buffers(), receiving);
 

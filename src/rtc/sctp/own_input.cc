@@ -45,12 +45,15 @@ void OwnAssociation::handle_packet(ByteSpan packet, TimePoint now) {
     }
     if (data && receiver_) {
         push_messages();
-        if (receiver_->end_packet(now)) transmit(now);
+        if (receiver_->end_packet(now, sender_->shortest_round_trip())) transmit(now);
+        adjust_window(now);
         Bytes answers;
         finish_resets(incoming_resets_->on_progress(receiver_->cumulative()), answers);
         push_reconfig(std::move(answers));
     }
     reschedule();
+    account();
+    stack_.relieve();
 }
 
 bool OwnAssociation::accepts_tag(const sctp::CommonHeader& header, const Chunk& first) const {
@@ -138,7 +141,7 @@ void OwnAssociation::handle_data(const Chunk& chunk) {
     const auto data = sctp::parse_data(chunk);
     if (!data) return violate("sctp: a DATA chunk is too short");
     std::uint8_t stream[4] = {};
-    switch (receiver_->on_data(*data, inbox_bytes_, received_)) {
+    switch (receiver_->on_data(*data, receive_load(), received_)) {
         case sctp::Receiver::Outcome::kOk:
             return;
         case sctp::Receiver::Outcome::kBadStream:

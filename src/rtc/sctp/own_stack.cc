@@ -1,5 +1,6 @@
 #include "rtc/sctp/own_stack.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -14,12 +15,26 @@ constexpr Duration kNever = std::chrono::hours(1);
 }  // namespace
 
 OwnSctpStack::~OwnSctpStack() {
-    KOLLATOR_CHECK(associations_ == 0);
+    KOLLATOR_CHECK(associations_.empty());
 }
 
 std::unique_ptr<SctpAssociation> OwnSctpStack::make(const SctpOptions& options,
                                                     SctpObserver& observer) {
     return std::make_unique<OwnAssociation>(*this, options, observer);
+}
+
+void OwnSctpStack::remove_association(OwnAssociation& association) {
+    std::erase(associations_, &association);
+}
+
+void OwnSctpStack::relieve() {
+    while (budget_.receive_overrun()) {
+        const auto largest = std::max_element(associations_.begin(), associations_.end(),
+                                              [](const OwnAssociation* a, const OwnAssociation* b) {
+                                                  return a->unread_bytes() < b->unread_bytes();
+                                              });
+        if (largest == associations_.end() || !(*largest)->give_up_unread()) return;
+    }
 }
 
 void OwnSctpStack::handle_timers(TimePoint now) {

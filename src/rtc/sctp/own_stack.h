@@ -40,8 +40,10 @@ class OwnSctpStack final : public SctpStack {
     /// Tells it (OwnAssociation::resume) when the output is on again; once.
     void hold(OwnAssociation& association) { held_.push_back(&association); }
     void drop_hold(OwnAssociation& association) { std::erase(held_, &association); }
-    void add_association() { ++associations_; }
-    void remove_association() { --associations_; }
+    void add_association(OwnAssociation& association) { associations_.push_back(&association); }
+    void remove_association(OwnAssociation& association);
+    /// Where far too much is unread, ends those that have most of it.
+    void relieve();
 
  private:
     Random& random_;
@@ -50,7 +52,7 @@ class OwnSctpStack final : public SctpStack {
     sctp::Deadlines<OwnAssociation> deadlines_;
     std::size_t builder_bytes_ = 0;
     std::unique_ptr<sctp::PacketBuilder> builder_;
-    std::size_t associations_ = 0;
+    std::vector<OwnAssociation*> associations_;
     bool output_ = true;
     std::vector<OwnAssociation*> held_;
 };

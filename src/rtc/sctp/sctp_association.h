@@ -47,7 +47,8 @@ struct SctpOptions {
     /// What the send buffer grows to on a path that holds more (SendWindow): 335 Mbit/s at 100 ms,
     /// and at 50 ms twice that.
     std::size_t max_send_buffer_bytes = 4 * 1024 * 1024;
-    /// The peer's window at least and at most; where between is a matter of the stack's budget.
+    /// The peer's window at least and at most; between, it is what the path needs (ReceiveWindow)
+    /// and the stack's budget allows.
     std::size_t receive_buffer_bytes = 256 * 1024;
     std::size_t max_receive_buffer_bytes = 4 * 1024 * 1024;
 };
@@ -111,13 +112,16 @@ struct SctpStackOptions {
     /// Bytes that are sent and not acknowledged, or wait to be sent. Over it an association takes a
     /// message only when it has nothing else.
     std::size_t send_budget_bytes = 256 * 1024 * 1024;
-    /// What receive windows promise beyond the least of each: an association gets a sixteenth of
-    /// what is left.
+    /// What was received and is not delivered, all that it takes. Receive windows grow beyond the
+    /// least of each while it has room for what they promise. Past it peers may send little ahead;
+    /// a quarter over it the associations that hold most end. At least 1 MiB counts. (usrsctp's:
+    /// of this an association gets a sixteenth of what is left for its window; there is no bound.)
     std::size_t receive_budget_bytes = 256 * 1024 * 1024;
 };
 
 struct SctpStats {
     std::size_t buffered_bytes = 0;         ///< against send_budget_bytes
+    std::size_t unread_bytes = 0;           ///< against receive_budget_bytes; not of usrsctp
     std::uint64_t retransmitted_bytes = 0;  ///< user data that was sent again
 };
 

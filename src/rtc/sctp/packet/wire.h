@@ -50,6 +50,7 @@ constexpr std::uint8_t kForwardTsn = 192;  // RFC 3758
 namespace error_cause {
 constexpr std::uint16_t kInvalidStream = 1;
 constexpr std::uint16_t kMissingParameter = 2;
+constexpr std::uint16_t kOutOfResource = 4;
 constexpr std::uint16_t kUnrecognizedChunk = 6;
 constexpr std::uint16_t kInvalidParameter = 7;
 constexpr std::uint16_t kUserAbort = 12;

@@ -22,6 +22,7 @@ bool same_message(const DataChunk& a, const DataChunk& b) {
 Reassembly::Outcome Reassembly::add(Tsn tsn, const DataChunk& data,
                                     std::vector<ReceivedMessage>& out) {
     if (data.payload.size() > max_message_bytes_) return Outcome::kTooLarge;
+    stream_at(data.stream).used = true;
     if (!data.begins() || !data.ends()) return add_fragment(tsn, data, out);
     deliver(data, Bytes(data.payload.begin(), data.payload.end()), out);
     return Outcome::kOk;
@@ -112,9 +113,17 @@ Bytes Reassembly::take_bytes(Run& run) {
     return bytes;
 }
 
-std::uint16_t& Reassembly::expected(std::uint16_t stream) {
-    if (expected_.size() <= stream) expected_.resize(std::size_t{stream} + 1);
-    return expected_[stream];
+Reassembly::Stream& Reassembly::stream_at(std::uint16_t stream) {
+    if (streams_.size() <= stream) streams_.resize(std::size_t{stream} + 1);
+    return streams_[stream];
+}
+
+std::vector<std::uint16_t> Reassembly::used_streams() const {
+    std::vector<std::uint16_t> used;
+    for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
+        if (streams_[stream].used) used.push_back(static_cast<std::uint16_t>(stream));
+    }
+    return used;
 }
 
 void Reassembly::deliver(const DataChunk& head, Bytes bytes, std::vector<ReceivedMessage>& out) {
@@ -122,7 +131,7 @@ void Reassembly::deliver(const DataChunk& head, Bytes bytes, std::vector<Receive
         out.push_back({head.stream, head.ppid, std::move(bytes)});
         return;
     }
-    std::uint16_t& next = expected(head.stream);
+    std::uint16_t& next = stream_at(head.stream).next_ssn;
     if (head.ssn == next) {
         ++next;
         out.push_back({head.stream, head.ppid, std::move(bytes)});
@@ -138,7 +147,7 @@ void Reassembly::deliver(const DataChunk& head, Bytes bytes, std::vector<Receive
 
 /// Gives what waited and is in turn now.
 void Reassembly::release(std::uint16_t stream, std::vector<ReceivedMessage>& out) {
-    std::uint16_t& next = expected(stream);
+    std::uint16_t& next = stream_at(stream).next_ssn;
     for (auto at = waiting_.find({stream, next}); at != waiting_.end();
          at = waiting_.find({stream, next})) {
         held_bytes_ -= at->second.bytes.size() + kOverheadBytes;
@@ -164,7 +173,7 @@ void Reassembly::forward_to(Tsn tsn, Tsn cumulative) {
 }
 
 void Reassembly::skip(std::uint16_t stream, std::uint16_t ssn, std::vector<ReceivedMessage>& out) {
-    std::uint16_t& next = expected(stream);
+    std::uint16_t& next = stream_at(stream).next_ssn;
     if (distance(ssn, next) < 0) return;
     // RFC 3758 3.6: what waited below is delivered, in order; then the row goes on behind it.
     if (next <= ssn) {
@@ -189,7 +198,7 @@ void Reassembly::release_row(std::uint16_t stream, std::uint16_t first, std::uin
 }
 
 void Reassembly::reset_stream(std::uint16_t stream) {
-    if (stream < expected_.size()) expected_[stream] = 0;
+    if (stream < streams_.size()) streams_[stream] = {};
     auto at = waiting_.lower_bound({stream, std::uint16_t{0}});
     while (at != waiting_.end() && at->first.first == stream) {
         held_bytes_ -= at->second.bytes.size() + kOverheadBytes;

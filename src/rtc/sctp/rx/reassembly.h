@@ -46,6 +46,8 @@ class Reassembly {
     void skip(std::uint16_t stream, std::uint16_t ssn, std::vector<ReceivedMessage>& out);
     /// RFC 6525 5.2.2: the stream begins anew at 0.
     void reset_stream(std::uint16_t stream);
+    /// That something came on since they began.
+    std::vector<std::uint16_t> used_streams() const;
 
     /// Of what is not delivered yet; the peer's window shrinks by it.
     std::size_t held_bytes() const { return held_bytes_; }
@@ -64,6 +66,10 @@ class Reassembly {
         bool pooled = false;
     };
     using Runs = std::map<Tsn, Run>;
+    struct Stream {
+        std::uint16_t next_ssn = 0;
+        bool used = false;
+    };
     struct Waiting {
         std::uint32_t ppid = 0;
         Bytes bytes;
@@ -80,13 +86,13 @@ class Reassembly {
     void release(std::uint16_t stream, std::vector<ReceivedMessage>& out);
     void release_row(std::uint16_t stream, std::uint16_t first, std::uint16_t last,
                      std::vector<ReceivedMessage>& out);
-    std::uint16_t& expected(std::uint16_t stream);
+    Stream& stream_at(std::uint16_t stream);
 
     BufferPool& pool_;
     const std::size_t max_message_bytes_;
     Runs runs_;
     Runs::iterator latest_ = runs_.end();  ///< where the last fragment went
-    std::vector<std::uint16_t> expected_;  ///< next SSN of each stream that was heard of
+    std::vector<Stream> streams_;          ///< up to the highest that was heard of
     /// Whole messages before their turn, by stream and SSN.
     std::map<std::pair<std::uint16_t, std::uint16_t>, Waiting> waiting_;
     std::size_t held_bytes_ = 0;

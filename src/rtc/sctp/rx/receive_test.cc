@@ -281,20 +281,21 @@ class ReceiverTest : public ::testing::Test {
                            std::uint8_t flags = kB | kE | kU, std::uint16_t stream = 1) {
         DataChunk data = fragment(flags, text, 0, stream);
         data.tsn = tsn;
-        return receiver.on_data(data, undelivered, out);
+        return receiver.on_data(data, {undelivered, scarce}, out);
     }
     std::uint32_t told_window() {
         PacketBuilder packet(1160);
         packet.begin({});
-        receiver.write_sack(packet, undelivered);
+        receiver.write_sack(packet, {undelivered, scarce});
         ByteSpan rest = packet.finish(Checksum::kZero).subspan(kCommonHeaderBytes);
         return SackChunk::parse(take_chunk(rest)->value)->window_bytes();
     }
 
     BufferPool pool;
-    Receiver receiver{pool, {1, 20'000, 10'000, 1160, 16}};
+    Receiver receiver{pool, {1, 20'000, 80'000, 10'000, 1160, 16}};
     std::vector<ReceivedMessage> out;
     std::size_t undelivered = 0;
+    bool scarce = false;
     TimePoint now{std::chrono::hours(1)};
 };
 
@@ -337,9 +338,9 @@ TEST_F(ReceiverTest, TheWindowIsWhatIsFreeAndNeverSilly) {
     EXPECT_EQ(told_window(), 5'000U);
     undelivered = 19'500;
     EXPECT_EQ(told_window(), 0U);
-    receiver.check_window(19'000);
+    receiver.check_window({19'000});
     EXPECT_FALSE(receiver.policy().due());
-    receiver.check_window(10'000);
+    receiver.check_window({10'000});
     EXPECT_TRUE(receiver.policy().due());
 }
 
@@ -374,10 +375,67 @@ TEST_F(ReceiverTest, AnOldForwardTsnSkipsNothing) {
     EXPECT_EQ(receiver.cumulative(), first_tsn(10));
 }
 
+TEST_F(ReceiverTest, WhileMemoryIsScarceOnlyWhatIsNextIsTakenBeyondALittle) {
+    Receiver large{pool, {1, 1'000'000, 1'000'000, 200'000, 1160, 16}};
+    DataChunk data = fragment(0, std::string(1000, 'x'));
+    const auto give = [&](std::uint32_t tsn, bool is_scarce) {
+        data.tsn = tsn;
+        data.flags = kU | (tsn == 1 ? kB : 0);
+        EXPECT_EQ(large.on_data(data, {0, is_scarce}, out), Receiver::Outcome::kOk);
+    };
+    for (std::uint32_t tsn = 2; tsn < 400; ++tsn) give(tsn, true);
+    const std::size_t taken = large.memory_bytes();
+    EXPECT_GT(taken, 64'000U);
+    EXPECT_LT(taken, 300'000U);  // buffers grow by doubling
+    give(1, true);
+    EXPECT_GT(large.cumulative(), first_tsn(60));
+    EXPECT_LT(large.cumulative(), first_tsn(200));
+    const auto next = static_cast<std::uint32_t>(large.cumulative()) + 1;
+    give(next + 1, true);
+    give(next, true);
+    EXPECT_EQ(large.cumulative(), first_tsn(next)) << "the one behind it was not taken";
+}
+
 TEST_F(ReceiverTest, StreamsThatWereNotAgreedOnAndEmptyMessagesAreTold) {
     EXPECT_EQ(take(1, "x", kB | kE, 16), Receiver::Outcome::kBadStream);
     EXPECT_EQ(take(2, ""), Receiver::Outcome::kEmpty);
     EXPECT_TRUE(out.empty());
+}
+
+class ReceiveWindowTest : public ::testing::Test {
+ protected:
+    /// Bytes in a round trip of 50 ms, in packets over its time.
+    void round(std::uint32_t bytes) {
+        for (int i = 0; i < 10; ++i, now += milliseconds(5)) {
+            window.on_arrived(bytes / 10, now, milliseconds(50));
+            window.set_bytes(window.wanted(now));
+        }
+    }
+
+    TimePoint now{std::chrono::hours(1)};
+    ReceiveWindow window{500'000, 4'000'000};
+};
+
+TEST_F(ReceiveWindowTest, GrowsWhileAPeerFillsIt) {
+    for (int i = 0; i < 6; ++i) round(window.bytes());
+    EXPECT_EQ(window.bytes(), 4'000'000U);
+}
+
+TEST_F(ReceiveWindowTest, StaysForThoseWhoNeedNoMore) {
+    for (int i = 0; i < 400; ++i) round(200'000);
+    EXPECT_EQ(window.bytes(), 500'000U);
+}
+
+TEST_F(ReceiveWindowTest, KeepsWhatIsUsedAndGivesTheRestBack) {
+    for (int i = 0; i < 6; ++i) round(window.bytes());
+    for (int i = 0; i < 400; ++i) round(600'000);
+    EXPECT_EQ(window.bytes(), 4'000'000U);
+    for (int i = 0; i < 400; ++i) round(100'000);
+    EXPECT_LE(window.bytes(), 1'000'000U);
+    now += std::chrono::seconds(6);
+    EXPECT_GE(window.wanted(now), 500'000U);
+    now += std::chrono::seconds(6);
+    EXPECT_EQ(window.wanted(now), 500'000U);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "rtc/sctp/rx/receiver.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace kollator::rtc::sctp {
 namespace {
@@ -10,6 +11,9 @@ namespace {
 constexpr std::size_t kSlackBytes = 64 * 1024;
 /// RFC 9260 6.2: a window update, when a quarter of the window is free again.
 constexpr std::size_t kUpdateShare = 4;
+/// What a peer may send ahead while memory is scarce: two fragments of 64 KiB, so that those who
+/// hold nothing go on.
+constexpr std::size_t kScarceBytes = 136 * 1024;
 
 }  // namespace
 
@@ -17,9 +21,10 @@ Receiver::Receiver(BufferPool& pool, const ReceiverOptions& options)
     : options_(options),
       tracker_(options.first_tsn),
       reassembly_(pool, options.max_message_bytes),
+      window_(options.window_bytes, options.max_window_bytes),
       promised_bytes_(options.window_bytes) {}
 
-Receiver::Outcome Receiver::on_data(const DataChunk& data, std::size_t undelivered_bytes,
+Receiver::Outcome Receiver::on_data(const DataChunk& data, const ReceiveLoad& load,
                                     std::vector<ReceivedMessage>& out) {
     const Tsn tsn = tracker_.unwrap(data.tsn);
     if ((data.flags & DataChunk::kImmediate) != 0) policy_.demand();
@@ -30,7 +35,7 @@ Receiver::Outcome Receiver::on_data(const DataChunk& data, std::size_t undeliver
         return Outcome::kOk;
     }
     if (data.payload.empty()) return Outcome::kEmpty;
-    if (!has_room(tsn, data.payload.size(), undelivered_bytes)) {
+    if (!has_room(tsn, data.payload.size(), load)) {
         urgent_ = true;
         return Outcome::kOk;
     }
@@ -38,11 +43,10 @@ Receiver::Outcome Receiver::on_data(const DataChunk& data, std::size_t undeliver
     urgent_ = urgent_ || tracker_.has_gaps();
     tracker_.add(tsn);
     urgent_ = urgent_ || tracker_.has_gaps();
+    arrived_bytes_ += static_cast<std::uint32_t>(data.payload.size());
     promised_bytes_ -= std::min(promised_bytes_, data.payload.size());
     // 6.5: acknowledged, but not given on.
     if (data.stream >= options_.streams) return Outcome::kBadStream;
-    if (used_.size() <= data.stream) used_.resize(std::size_t{data.stream} + 1);
-    used_[data.stream] = true;
     switch (reassembly_.add(tsn, data, out)) {
         case Reassembly::Outcome::kTooLarge:
             return Outcome::kTooLarge;
@@ -54,42 +58,43 @@ Receiver::Outcome Receiver::on_data(const DataChunk& data, std::size_t undeliver
     return Outcome::kOk;
 }
 
-std::vector<std::uint16_t> Receiver::used_streams() const {
-    std::vector<std::uint16_t> used;
-    for (std::size_t stream = 0; stream < used_.size(); ++stream) {
-        if (used_[stream]) used.push_back(static_cast<std::uint16_t>(stream));
-    }
-    return used;
-}
-
-bool Receiver::end_packet(TimePoint now) {
+bool Receiver::end_packet(TimePoint now, std::optional<Duration> round_trip) {
+    window_.on_arrived(std::exchange(arrived_bytes_, 0U), now, round_trip);
     const bool at_once = policy_.on_packet(now, urgent_);
     urgent_ = false;
     return at_once;
 }
 
-bool Receiver::has_room(Tsn tsn, std::size_t size, std::size_t undelivered_bytes) const {
-    const std::size_t held = undelivered_bytes + reassembly_.held_bytes() + size;
-    if (held <= options_.window_bytes) return true;
-    return tsn < tracker_.highest() &&
-           held <= options_.window_bytes + options_.max_message_bytes + kSlackBytes;
+bool Receiver::has_room(Tsn tsn, std::size_t size, const ReceiveLoad& load) const {
+    const std::size_t held = load.undelivered_bytes + reassembly_.held_bytes() + size;
+    std::size_t most = window_.bytes();
+    if (tsn < tracker_.highest()) most += options_.max_message_bytes + kSlackBytes;
+    // What is next makes messages whole, after which they are read and gone. What lies behind a
+    // hole is not told as received when it is dropped: no peer need send twice what it saw
+    // acknowledged, which RFC 9260 6.2 would allow, and Chromium does not do.
+    if (load.scarce && tsn != tracker_.cumulative() + 1) most = std::min(most, kScarceBytes);
+    return held <= most;
 }
 
-std::size_t Receiver::window(std::size_t undelivered_bytes) const {
-    const std::size_t held = undelivered_bytes + reassembly_.held_bytes();
-    const std::size_t free = options_.window_bytes - std::min(held, options_.window_bytes);
+/// How much the peer may send ahead of what is read.
+std::size_t Receiver::most_ahead(const ReceiveLoad& load) const {
+    return load.scarce ? std::min<std::size_t>(window_.bytes(), kScarceBytes) : window_.bytes();
+}
+
+std::size_t Receiver::free_window(const ReceiveLoad& load) const {
+    const std::size_t held = load.undelivered_bytes + reassembly_.held_bytes();
+    const std::size_t most = most_ahead(load);
+    const std::size_t free = most - std::min(held, most);
     // RFC 9260 6.2 and RFC 1122 4.2.3.3: no window so small that packets become silly.
     return free < options_.mtu_bytes ? 0 : free;
 }
 
-void Receiver::check_window(std::size_t undelivered_bytes) {
-    if (window(undelivered_bytes) >= promised_bytes_ + options_.window_bytes / kUpdateShare) {
-        policy_.demand();
-    }
+void Receiver::check_window(const ReceiveLoad& load) {
+    if (free_window(load) >= promised_bytes_ + most_ahead(load) / kUpdateShare) policy_.demand();
 }
 
-void Receiver::write_sack(PacketBuilder& packet, std::size_t undelivered_bytes) {
-    promised_bytes_ = window(undelivered_bytes);
+void Receiver::write_sack(PacketBuilder& packet, const ReceiveLoad& load) {
+    promised_bytes_ = free_window(load);
     tracker_.write_sack(packet, static_cast<std::uint32_t>(promised_bytes_));
     policy_.on_sent();
 }

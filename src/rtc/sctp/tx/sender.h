@@ -60,6 +60,7 @@ class Sender {
     bool has_queued(std::uint16_t stream) const { return queues_.has(stream); }
     void reset_stream(std::uint16_t stream) { queues_.reset_stream(stream); }
     Duration retransmission_timeout() const { return round_trip_.timeout(); }
+    std::optional<Duration> shortest_round_trip() const { return round_trip_.shortest(); }
     std::size_t congestion_window_bytes() const { return congestion_.window_bytes(); }
 
  private:
