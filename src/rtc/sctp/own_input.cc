@@ -1,8 +1,11 @@
 // What a peer's packet does, chunk by chunk.
 #include <algorithm>
+#include <string>
 #include <utility>
 
+#include "base/log.h"
 #include "rtc/sctp/own_association.h"
+#include "rtc/sctp/packet/error_cause.h"
 
 namespace kollator::rtc {
 
@@ -10,6 +13,8 @@ using sctp::Chunk;
 namespace chunk_type = sctp::chunk_type;
 
 namespace {
+
+const log::Logger kLog("rtc");
 
 /// RFC 6525 3.1: two parameters are the most that a RE-CONFIG chunk has.
 constexpr int kMaxReconfigParameters = 2;
@@ -81,6 +86,8 @@ bool OwnAssociation::handle_chunk(const Chunk& chunk, TimePoint now) {
             if (state_ == State::kCookieEchoed) establish(sctp::InitChunk(peer_), now);
             return state_ == State::kConnected;
         case chunk_type::kAbort:
+            handle_abort(chunk);
+            return false;
         case chunk_type::kShutdownComplete:
             lose("peer closed");
             return false;
@@ -105,7 +112,10 @@ bool OwnAssociation::handle_connected_chunk(const Chunk& chunk, TimePoint now) {
             errors_ = 0;
             return true;
         case chunk_type::kError:
-            return true;  // nothing in it that we could mend
+            // Nothing in it that we could mend.
+            kLog.debug("event=sctp-error cause=\"{}\"",
+                       sctp::cause_name(sctp::first_cause(chunk.value).value_or(0)));
+            return true;
         case chunk_type::kShutdown:
             handle_shutdown(chunk);
             return true;
@@ -135,6 +145,12 @@ bool OwnAssociation::handle_unknown_chunk(const Chunk& chunk) {
         push_error(sctp::error_cause::kUnrecognizedChunk, whole);
     }
     return sctp::must_skip(chunk.type);
+}
+
+void OwnAssociation::handle_abort(const Chunk& chunk) {
+    const auto cause = sctp::first_cause(chunk.value);
+    if (!cause || *cause == sctp::error_cause::kUserAbort) return lose("peer closed");
+    lose("peer aborted: " + std::string(sctp::cause_name(*cause)));
 }
 
 void OwnAssociation::handle_data(const Chunk& chunk) {

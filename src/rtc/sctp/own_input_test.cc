@@ -77,6 +77,27 @@ TEST_F(ScriptedPeerTest, AWrongTagOrPortIsIgnored) {
     EXPECT_EQ(close_reason, "peer closed");
 }
 
+TEST_F(ScriptedPeerTest, AnAbortTellsItsCause) {
+    const std::pair<std::uint16_t, const char*> reasons[] = {
+        {1, "peer aborted: invalid stream identifier"},
+        {9, "peer aborted: no user data"},
+        {12, "peer closed"},
+        {13, "peer aborted: protocol violation"},
+        {14, "peer aborted: unknown cause"},
+        {0, "peer aborted: unknown cause"},
+    };
+    for (const auto& [cause, reason] : reasons) {
+        ScriptedSctpPeer peer;
+        peer.connect_to(*stack);
+        Bytes value;
+        sctp::append_parameter(value, cause, as_bytes("text"));
+        peer.give(chunk_type::kError, value);
+        EXPECT_EQ(peer.times_closed, 0);
+        peer.give(chunk_type::kAbort, value);
+        EXPECT_EQ(peer.close_reason, reason);
+    }
+}
+
 TEST_F(ScriptedPeerTest, AShutdownIsAnsweredOnceOurDataHasArrived) {
     ASSERT_TRUE(association->send({}, {}, as_bytes("x")).ok());
     association->poll(now);
