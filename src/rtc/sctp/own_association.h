@@ -90,7 +90,7 @@ class OwnAssociation final : public SctpAssociation {
     bool handle_unknown_chunk(const sctp::Chunk& chunk);
     void handle_abort(const sctp::Chunk& chunk);
     void handle_data(const sctp::Chunk& chunk);
-    void handle_sack(const sctp::Chunk& chunk, TimePoint now);
+    void handle_sack(ByteSpan value, TimePoint now);
     void handle_forward_tsn(const sctp::Chunk& chunk);
     void handle_reconfig(const sctp::Chunk& chunk, TimePoint now);
     void take(const sctp::OutgoingResetRequest& request, Bytes& answers);

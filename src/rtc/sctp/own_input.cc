@@ -38,6 +38,7 @@ void OwnAssociation::handle_packet(ByteSpan packet, TimePoint now) {
     bool first = true;
     bool data = false;
     reconfigs_ = 0;
+    ByteSpan sack;
     while (const auto chunk = sctp::take_chunk(packet)) {
         // An owner that feeds without poll() is stopped here: the peer sends again what is dropped.
         if (inbox_bytes_ > 2 * (window_bytes_ + options_.max_message_bytes)) break;
@@ -47,7 +48,11 @@ void OwnAssociation::handle_packet(ByteSpan packet, TimePoint now) {
         if (!handle_chunk(*chunk, now)) break;
         if (state_ == State::kClosed) return;
         data = data || chunk->type == chunk_type::kData;
+        if (chunk->type == chunk_type::kSack) sack = chunk->value;
     }
+    // A packet has one SACK. Of more, the last one says all; each by itself may walk through all
+    // that is outstanding, where they list gaps by turns.
+    if (state_ == State::kConnected && !sack.empty()) handle_sack(sack, now);
     if (data && receiver_) {
         push_messages();
         if (receiver_->end_packet(now, sender_->shortest_round_trip())) transmit(now);
@@ -102,8 +107,7 @@ bool OwnAssociation::handle_connected_chunk(const Chunk& chunk, TimePoint now) {
             handle_data(chunk);
             return true;
         case chunk_type::kSack:
-            handle_sack(chunk, now);
-            return true;
+            return true;  // handle_packet() takes the last one
         case chunk_type::kHeartbeat:
             push_control(chunk_type::kHeartbeatAck, {chunk.value.begin(), chunk.value.end()});
             return true;
@@ -184,8 +188,8 @@ void OwnAssociation::push_messages() {
     received_.clear();
 }
 
-void OwnAssociation::handle_sack(const Chunk& chunk, TimePoint now) {
-    const auto sack = sctp::SackChunk::parse(chunk.value);
+void OwnAssociation::handle_sack(ByteSpan value, TimePoint now) {
+    const auto sack = sctp::SackChunk::parse(value);
     if (!sack) return;
     errors_ = 0;
     if (awaits_space_) sender_->on_buffer_limited();

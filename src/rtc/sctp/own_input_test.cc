@@ -303,6 +303,26 @@ TEST_F(ScriptedPeerTest, AForwardTsnReachesBeyondWhatWasSentOfTheMessage) {
     EXPECT_EQ(stack->stats().buffered_bytes, 0U);
 }
 
+TEST_F(ScriptedPeerTest, OfManySacksInAPacketTheLastOneCounts) {
+    ASSERT_TRUE(association->send({}, {}, Bytes(100, 1)).ok());
+    association->poll(now);
+    const std::uint32_t tsn = load_u32(find(chunk_type::kData).data());
+    const auto sack = [](std::uint32_t cumulative) {
+        Bytes value(12);
+        store_u32(value.data(), cumulative);
+        store_u32(value.data() + 4, 100'000);
+        return value;
+    };
+    const Bytes all = sack(tsn);
+    const Bytes none = sack(tsn - 1);
+    give(local_tag, {{chunk_type::kSack, 0, all}, {chunk_type::kSack, 0, none}});
+    EXPECT_EQ(association->buffered_bytes(), 100U);
+    give(local_tag, {{chunk_type::kSack, 0, none}, {chunk_type::kSack, 0, all}});
+    EXPECT_EQ(association->buffered_bytes(), 0U);
+    give(local_tag, {{chunk_type::kSack, 0, all}, {chunk_type::kAbort, 0, {}}});
+    EXPECT_EQ(times_closed, 1);
+}
+
 TEST_F(ScriptedPeerTest, AnIdlePeerIsAskedEvery30SecondsAndGivenUpWithoutAnswers) {
     now += seconds(1);
     stack->handle_timers(now);  // what was listed for the handshake
