@@ -143,6 +143,7 @@ void PeerConnection::drain(IceAgent& agent) {
                 remote_address_ = event->path.remote.text();
                 relayed_ = event->path.relay != 0;
                 path_is_new_ = true;
+                host_.on_peer_path(*this, event->path);
                 break;
         }
     }
@@ -160,6 +161,13 @@ void PeerConnection::begin_transport(TimePoint now) {
 
 bool PeerConnection::is_valid(const IcePath& path) const {
     return ice_->is_valid(path) || (previous_ice_ && previous_ice_->is_valid(path));
+}
+
+bool PeerConnection::sends_on(const IcePath& path) const {
+    const auto on = [&path](const IceAgent& agent) {
+        return agent.send_path() && agent.send_path()->leads_as(path);
+    };
+    return on(*ice_) || (previous_ice_ && on(*previous_ice_));
 }
 
 void PeerConnection::release_early(TimePoint now) {

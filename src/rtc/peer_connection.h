@@ -28,6 +28,8 @@ class PeerHost {
     /// The peer sent an authentic check from there (not `validated`), or proved that it receives
     /// there: what comes from it is for this connection.
     virtual void on_peer_address(PeerConnection& peer, const IcePath& path, bool validated) = 0;
+    /// The peer is to be sent to there from now on.
+    virtual void on_peer_path(PeerConnection& peer, const IcePath& path) = 0;
     virtual void on_peer_connected(PeerConnection& peer) = 0;
 };
 
@@ -98,6 +100,8 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     std::uint64_t received_bytes() const { return bytes_received_; }
 
     std::vector<IcePath>& addresses() { return addresses_; }
+    /// Whether an agent of this connection has chosen this path to send on.
+    bool sends_on(const IcePath& path) const;
     /// Managed by the endpoint: those of ours by which it finds this connection, and what the
     /// descriptions' o= lines say.
     std::vector<std::string> ufrags;

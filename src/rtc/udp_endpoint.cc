@@ -11,7 +11,8 @@ namespace {
 
 const log::Logger kLog("rtc");
 
-// Addresses of one peer that lead to it; a browser has some, one for each of its interfaces.
+// Addresses of one peer that lead to it; a browser has some, one for each of its interfaces. More
+// than the two paths that a connection may be sending on.
 constexpr std::size_t kMaxRoutesPerPeer = 32;
 
 // With hundreds of busy peers a turn makes more than the socket's queue holds: it is handed to the
@@ -197,10 +198,28 @@ void UdpEndpoint::on_peer_address(PeerConnection& peer, const IcePath& path, boo
         if (!other) return;
     }
     own.push_back(path);
-    if (own.size() > kMaxRoutesPerPeer) {
-        routes_.erase(RouteKey(own.front()));
-        own.erase(own.begin());
+    if (own.size() > kMaxRoutesPerPeer) drop_route(peer);
+}
+
+/// A path that was proved long ago may have lost its route to others since.
+void UdpEndpoint::on_peer_path(PeerConnection& peer, const IcePath& path) {
+    if (!routes_.contains(RouteKey(path))) on_peer_address(peer, path, true);
+}
+
+/// Whoever sees one check of the peer can make routes, by sending it again from many ports: of
+/// those that nobody proved the oldest goes, and the path in use never does. A route that goes
+/// comes back when its path is proved, or selected.
+void UdpEndpoint::drop_route(PeerConnection& peer) {
+    std::vector<IcePath>& own = peer.addresses();
+    auto victim = std::find_if(own.begin(), own.end(), [this](const IcePath& path) {
+        return !routes_.at(RouteKey(path)).validated;
+    });
+    if (victim == own.end()) {
+        victim = std::find_if(own.begin(), own.end(),
+                              [&peer](const IcePath& path) { return !peer.sends_on(path); });
     }
+    routes_.erase(RouteKey(*victim));
+    own.erase(victim);
 }
 
 void UdpEndpoint::send_datagram(PeerConnection& peer, const IcePath& path, ByteSpan datagram) {

@@ -79,6 +79,7 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     void send_datagram(PeerConnection& peer, const IcePath& path, ByteSpan datagram) override;
     void on_peer_pending(PeerConnection& peer) override { mark(peer); }
     void on_peer_address(PeerConnection& peer, const IcePath& path, bool validated) override;
+    void on_peer_path(PeerConnection& peer, const IcePath& path) override;
     void on_peer_connected(PeerConnection& peer) override;
     void send_to_server(const SocketAddress& server, ByteSpan datagram) override;
     void on_relayed(const IcePath& path, ByteSpan datagram) override;
@@ -89,6 +90,7 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     void handle_datagram(const IcePath& path, ByteSpan datagram);
     void handle_stun(const IcePath& path, ByteSpan datagram);
     void handle_data(const IcePath& path, ByteSpan datagram);
+    void drop_route(PeerConnection& peer);
     PeerConnection* find_by_username(std::string_view username);
     PeerConnection* find_by_transaction(const TransactionId& transaction);
 

@@ -327,13 +327,15 @@ CandidatePair* IceAgent::add_pair(const IcePath& path, std::uint32_t remote_prio
     return pairs_.back().get();
 }
 
-/// Drops the pair that has been silent for the longest; of those never heard from, the one with the
-/// lowest priority.
+/// Drops the pair that has been silent for the longest, of those that are not proved where there
+/// are such; of those never heard from, the one with the lowest priority.
 bool IceAgent::make_room() {
-    const auto worse = [this](const auto& a, const auto& b) {
-        const bool a_kept = a.get() == selected_;
-        const bool b_kept = b.get() == selected_;
-        if (a_kept != b_kept) return b_kept;
+    const auto worth = [this](const CandidatePair& pair) {
+        if (&pair == selected_) return 2;
+        return pair.state == PairState::kSucceeded ? 1 : 0;
+    };
+    const auto worse = [&worth](const auto& a, const auto& b) {
+        if (worth(*a) != worth(*b)) return worth(*a) < worth(*b);
         const TimePoint heard_a = a->last_received.value_or(TimePoint());
         const TimePoint heard_b = b->last_received.value_or(TimePoint());
         return heard_a != heard_b ? heard_a < heard_b : a->priority < b->priority;

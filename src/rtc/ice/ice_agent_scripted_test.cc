@@ -173,6 +173,16 @@ TEST_F(ScriptedPeer, CannotGrowTheCheckListWithoutBound) {
     EXPECT_EQ(agent_.send_path()->remote, kPeer);
 }
 
+TEST_F(ScriptedPeer, KeepsAProvedPathThatIsNotNominatedYet) {
+    validate(kPeer, 1000, false);
+    for (std::uint16_t port = 1; port <= 1000; ++port) {
+        clock_.advance(milliseconds(1));
+        check_from(address("203.0.113.5", port), 1, false);
+        discard_output();
+    }
+    EXPECT_TRUE(agent_.is_valid({kWorker.ip, kPeer}));
+}
+
 TEST_F(ScriptedPeer, IsCheckedAtAPaceThatIsBounded) {
     for (std::uint16_t port = 1; port <= 100; ++port) {
         agent_.add_remote_candidate(host(address("198.51.100.9", port)));

@@ -1,0 +1,48 @@
+// What somebody on the path, or a stranger, cannot do to an endpoint and its connections.
+#include <gmock/gmock.h>
+
+#include <memory>
+#include <vector>
+
+#include "rtc/sdp/description.h"
+#include "rtc/testing/endpoint_pair.h"
+#include "rtc/testing/peer_socket.h"
+
+namespace kollator::rtc {
+namespace {
+
+class ReplayTest : public EndpointPairTest {
+ protected:
+    /// Connects, and gives what somebody who reads the signaling knows: enough to make a check of
+    /// the client's.
+    void connect_and_listen() {
+        const Result<LocalOffer> offer = client_->offer(client_peer());
+        ASSERT_TRUE(
+            client_->open_channel(offer->peer, {.label = "kollator", .protocol = {}}).ok());
+        const Result<Answer> answer = worker_->accept(offer->sdp, worker_peer());
+        client_ufrag_ = parse_offer(offer->sdp)->ice.ufrag;
+        worker_ice_ = parse_answer(answer->sdp)->ice;
+        ASSERT_TRUE(client_->accept_answer(offer->peer, answer->sdp).ok());
+        ASSERT_TRUE(echoes("before"));
+    }
+
+    std::string client_ufrag_;
+    IceCredentials worker_ice_;
+};
+
+TEST_F(ReplayTest, FromManyPortsDeafensNobody) {
+    open();
+    connect_and_listen();
+    std::vector<std::unique_ptr<PeerSocket>> ports;
+    // More than a peer has routes, and fewer than an agent has pairs.
+    for (int i = 0; i < 40; ++i) {
+        ports.push_back(std::make_unique<PeerSocket>(worker_->port()));
+        ports.back()->check(worker_ice_, client_ufrag_);
+        // Each was authentic, and answered.
+        ASSERT_TRUE(wait_for([&] { return ports.back()->receive().has_value(); }));
+    }
+    EXPECT_TRUE(echoes("after"));
+}
+
+}  // namespace
+}  // namespace kollator::rtc
