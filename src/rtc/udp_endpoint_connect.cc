@@ -77,10 +77,10 @@ std::vector<std::string> UdpEndpoint::local_candidates() const {
 }
 
 /// The peer's checks come through a relay only where it has a permission: given at once, not with
-/// our first check.
+/// our first check. The agent's bound on candidates bounds what a peer gets, too.
 void UdpEndpoint::add_remote(PeerConnection& peer, const Candidate& candidate) {
-    peer.ice().add_remote_candidate(candidate);
-    if (servers_) servers_->permit(candidate.address.ip);
+    const bool taken = peer.ice().add_remote_candidate(candidate);
+    if (taken && servers_) servers_->permit(candidate.address.ip);
 }
 
 IceCredentials UdpEndpoint::new_credentials() const {

@@ -35,8 +35,8 @@ void IceAgent::add_local_candidate(const Candidate& candidate) {
     for (const RemoteCandidate& remote : remote_candidates_) pair_up(remote, candidate.relay);
 }
 
-void IceAgent::add_remote_candidate(const Candidate& candidate) {
-    if (remote_candidates_.size() >= kMaxRemoteCandidates) return;
+bool IceAgent::add_remote_candidate(const Candidate& candidate) {
+    if (remote_candidates_.size() >= kMaxRemoteCandidates) return false;
     const RemoteCandidate& remote = remote_candidates_.emplace_back(RemoteCandidate{
         candidate.address, candidate.priority, candidate.type == CandidateType::kRelayed});
     const bool reachable = !remote.address.ip.is_v6() || options_.ipv6;
@@ -44,6 +44,7 @@ void IceAgent::add_remote_candidate(const Candidate& candidate) {
     for (const Candidate& local : local_candidates_) {
         if (local.relay != 0) pair_up(remote, local.relay);
     }
+    return true;
 }
 
 void IceAgent::pair_up(const RemoteCandidate& remote, std::uint32_t relay) {

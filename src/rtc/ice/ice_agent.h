@@ -72,8 +72,8 @@ class IceAgent {
     void set_remote_credentials(IceCredentials credentials);
     /// Of one that is not relayed only priority and address matter: all of them share the socket.
     void add_local_candidate(const Candidate& candidate);
-    /// Those past kMaxRemoteCandidates are ignored.
-    void add_remote_candidate(const Candidate& candidate);
+    /// False: those past kMaxRemoteCandidates are ignored.
+    bool add_remote_candidate(const Candidate& candidate);
 
     /// A STUN datagram (first byte 0..3, RFC 7983). Whatever is malformed or not authentic changes
     /// nothing and is not answered.

@@ -185,7 +185,8 @@ TEST_F(ScriptedPeer, KeepsAProvedPathThatIsNotNominatedYet) {
 
 TEST_F(ScriptedPeer, IsCheckedAtAPaceThatIsBounded) {
     for (std::uint16_t port = 1; port <= 100; ++port) {
-        agent_.add_remote_candidate(host(address("198.51.100.9", port)));
+        EXPECT_EQ(agent_.add_remote_candidate(host(address("198.51.100.9", port))),
+                  port <= IceAgent::kMaxRemoteCandidates);
     }
     EXPECT_EQ(agent_.pair_count(), IceAgent::kMaxRemoteCandidates);
     std::map<SocketAddress, int> sent;

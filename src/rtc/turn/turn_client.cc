@@ -154,7 +154,10 @@ std::optional<TurnData> TurnClient::handle_message(TimePoint now, ByteSpan bytes
     if (message->message_class == StunClass::kIndication) {
         const bool whole = message->method == kTurnData && message->peer_address && message->data;
         // RFC 8656 11.5: nothing authenticates it but that a permission exists.
-        if (!whole || !permissions_.contains(message->peer_address->ip)) return std::nullopt;
+        if (!whole) return std::nullopt;
+        const auto permission = permissions_.find(message->peer_address->ip);
+        if (permission == permissions_.end()) return std::nullopt;
+        permission->second.heard = true;
         return TurnData{*message->peer_address, *message->data};
     }
     if (message->message_class != StunClass::kRequest) handle_response(now, bytes, *message);
@@ -290,13 +293,16 @@ void TurnClient::permit(TimePoint now, const IpAddress& ip) {
         known->second.last_used = now;
         return;
     }
+    // Without a request it would never be granted: what is sent next asks again.
+    if (requests_.size() >= kMaxRequests) return;
     if (permissions_.size() >= kMaxPermissions) {
-        const auto idlest = std::min_element(
-            permissions_.begin(), permissions_.end(),
-            [](const auto& a, const auto& b) { return a.second.last_used < b.second.last_used; });
-        permissions_.erase(idlest);
+        const auto less_needed = [](const auto& a, const auto& b) {
+            if (a.second.heard != b.second.heard) return b.second.heard;
+            return a.second.last_used < b.second.last_used;
+        };
+        permissions_.erase(std::min_element(permissions_.begin(), permissions_.end(), less_needed));
     }
-    permissions_.emplace(ip, Permission{false, now + kPermissionLifetime, now});
+    permissions_.emplace(ip, Permission{false, false, now + kPermissionLifetime, now});
     request(now, Kind::kPermission, {ip, 0});
 }
 

@@ -63,7 +63,8 @@ class TurnClient {
     std::optional<TimePoint> next_timeout() const;
     std::optional<Bytes> poll_output();
 
-    /// Lets the peers at `ip` send to us; also done by send().
+    /// Lets the peers at `ip` send to us; also done by send(). Past kMaxPermissions the idlest of
+    /// those from which nobody ever sent goes, then the idlest of the others.
     void permit(TimePoint now, const IpAddress& ip);
     /// Sends one datagram to a peer through the relay. Dropped where there is no allocation, or the
     /// queue for the server is full, as UDP may.
@@ -98,6 +99,7 @@ class TurnClient {
     };
     struct Permission {
         bool granted = false;
+        bool heard = false;  ///< a peer has sent data from there
         TimePoint refresh_at;
         TimePoint last_used;
     };

@@ -373,6 +373,35 @@ TEST_F(TurnClientTest, HoldsPermissionsToTheirBound) {
     EXPECT_TRUE(client_->handle_message(now_, data_indication(from(10), kDtls)).has_value());
 }
 
+TEST_F(TurnClientTest, KeepsWhoHasSentFromBeingPushedOut) {
+    allocate();
+    client_->permit(now_, kPeer.ip);
+    run();
+    const Bytes indication = data_indication(kPeer, kDtls);
+    ASSERT_TRUE(client_->handle_message(now_, indication).has_value());
+    // Addresses that were only named push each other out.
+    for (std::size_t i = 0; i < 2 * TurnClient::kMaxPermissions; ++i) {
+        now_ += std::chrono::milliseconds(1);
+        client_->permit(now_, IpAddress::v4({10, 0, static_cast<std::uint8_t>(i >> 8),
+                                             static_cast<std::uint8_t>(i)}));
+        run();
+    }
+    EXPECT_TRUE(client_->handle_message(now_, indication).has_value());
+}
+
+TEST_F(TurnClientTest, TakesNoPermissionForGrantedThatItCouldNotAskFor) {
+    allocate();
+    for (std::size_t i = 0; i < TurnClient::kMaxRequests; ++i) {
+        client_->permit(now_, IpAddress::v4({10, 0, static_cast<std::uint8_t>(i >> 8),
+                                             static_cast<std::uint8_t>(i)}));
+    }
+    client_->permit(now_, kPeer.ip);
+    run();
+    client_->permit(now_, kPeer.ip);
+    run();
+    EXPECT_TRUE(server_.permissions.contains(kPeer.ip.text()));
+}
+
 TEST_F(TurnClientTest, IsSilentWhereItHasNothingToSay) {
     client_->send(now_, kPeer, kDtls);
     client_->permit(now_, kPeer.ip);
