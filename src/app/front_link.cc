@@ -68,6 +68,8 @@ void FrontLink::on_offer(const std::string& from, const std::string& sdp) {
             const auto held = held_.extract(from);
             if (answer) {
                 client_->send_signal(from, signaling::make_answer(answer->sdp));
+            } else if (answer.error().code == ErrorCode::kLimit) {
+                kLog.warn("client={} refused=restart reason=\"{}\"", from, answer.error().detail);
             } else {
                 accept(from, sdp);
             }

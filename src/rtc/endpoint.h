@@ -171,10 +171,11 @@ class Endpoint {
 
     /// A further offer of a peer: an ICE restart (RFC 8445 9) where its credentials are new. What
     /// runs above ICE stays. kNotFound: no such peer, or the offer is of another connection (its
-    /// session id or fingerprint differs). kInvalid: malformed.
+    /// session id or fingerprint differs). kInvalid: malformed. kLimit: too many restarts of late.
     virtual Result<Answer> renegotiate(PeerId peer, std::string_view offer_sdp) = 0;
     /// The same from a fragment (RFC 8840): gives ours, empty where these credentials are the
     /// peer's already. kNotFound: no such peer. kInvalid: credentials too short or too long.
+    /// kLimit: too many restarts of late.
     virtual Result<std::string> restart_ice(PeerId peer, const IceCredentials& remote) = 0;
 
     /// Opens a channel; the observer's on_channel follows once the peer acknowledged it. May be

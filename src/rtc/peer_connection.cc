@@ -13,6 +13,9 @@ namespace {
 // check may be under way still. Its first flight is one datagram, or a few for a large ClientHello.
 constexpr std::size_t kMaxEarlyDatagrams = 4;
 constexpr std::size_t kMaxEarlyBytes = 2048;
+// A client restarts when its network changes: some times in a row while it moves.
+constexpr std::size_t kMaxRestarts = 5;
+constexpr Duration kRestartsWithin = std::chrono::minutes(1);
 // Half of the 256 streams of an association: each side opens those of its own parity (RFC 8832 6).
 constexpr std::size_t kMaxWantedChannels = 128;
 
@@ -37,7 +40,13 @@ void PeerConnection::set_remote(IceCredentials ice, DataTransportOptions transpo
     remote_ = std::move(transport);
 }
 
+bool PeerConnection::may_restart_ice(TimePoint now) const {
+    return restarts_.size() < kMaxRestarts || restarts_.front() + kRestartsWithin <= now;
+}
+
 void PeerConnection::restart_ice(TimePoint now, IceOptions options, IceCredentials remote) {
+    restarts_.push_back(now);
+    if (restarts_.size() > kMaxRestarts) restarts_.pop_front();
     // One that has found no path yet is of no use to anybody.
     if (ice_->send_path()) previous_ice_ = std::move(ice_);
     ice_ = std::make_unique<IceAgent>(std::move(options), random_);
@@ -90,7 +99,11 @@ void PeerConnection::handle_timeout(TimePoint now) {
     if (due(ice_->next_timeout())) ice_->handle_timeout(now);
     if (previous_ice_ && due(previous_ice_->next_timeout())) previous_ice_->handle_timeout(now);
     if (transport_ && due(transport_->next_timeout())) transport_->handle_timeout(now);
-    if (due(deadline_)) close(connected_ ? "ice restart timeout" : "connect timeout");
+    if (!due(deadline_)) return;
+    if (!connected_ || !previous_ice_) return close("connect timeout");
+    // RFC 8445 9 keeps the old paths until there are new ones; none came.
+    ice_ = std::move(previous_ice_);
+    deadline_.reset();
 }
 
 std::optional<TimePoint> PeerConnection::next_timeout() const {

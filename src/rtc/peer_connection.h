@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,8 +64,11 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     void set_remote(IceCredentials ice, DataTransportOptions transport);
     /// What set_remote() was given; empty before.
     const std::optional<DataTransportOptions>& remote() const { return remote_; }
+    /// Each restart begins anew with checks to wherever the peer's candidates say: false where
+    /// there were too many within a minute.
+    bool may_restart_ice(TimePoint now) const;
     /// ICE anew (RFC 8445 9), with the peer's new credentials; what runs above it stays, and the
-    /// path that works now is used until another one does.
+    /// path that works now is used until another one does, and for good where none does.
     void restart_ice(TimePoint now, IceOptions options, IceCredentials remote);
     /// A candidate of ours that came after the connection was made: the observer is told, too.
     void add_local_candidate(const Candidate& candidate);
@@ -146,6 +150,7 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     std::optional<TimePoint> deadline_;
     std::unique_ptr<IceAgent> ice_;
     std::unique_ptr<IceAgent> previous_ice_;  ///< while a restart is under way
+    std::deque<TimePoint> restarts_;          ///< the latest
     std::optional<DataTransportOptions> remote_;
     std::unique_ptr<DataTransport> transport_;
     std::vector<ChannelOptions> wanted_channels_;  ///< until there is a transport

@@ -119,7 +119,7 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     LocalParameters local_parameters(const PeerConnection& peer) const;
     std::vector<Candidate> candidates() const;
     void add_remote(PeerConnection& peer, const Candidate& candidate);
-    void restart(PeerConnection& peer, const IceCredentials& remote);
+    Status restart(PeerConnection& peer, const IceCredentials& remote);
     PeerConnection* accept_direct_check(const IcePath& path, ByteSpan datagram,
                                         const StunMessage& message);
 

@@ -281,8 +281,10 @@ Result<Answer> UdpEndpoint::renegotiate(PeerId id, std::string_view offer_sdp) {
         offer->fingerprint != peer.remote()->remote_fingerprint) {
         return make_error(ErrorCode::kNotFound, "an offer of another connection");
     }
+    if (offer->ice != peer.ice().remote_credentials()) {
+        if (const Status status = restart(peer, offer->ice); !status.ok()) return status.error();
+    }
     ++peer.local_session.version;
-    if (offer->ice != peer.ice().remote_credentials()) restart(peer, offer->ice);
     for (const Candidate& candidate : offer->candidates) add_remote(peer, candidate);
     return Answer{id, build_answer(*offer, local_parameters(peer))};
 }
@@ -294,11 +296,14 @@ Result<std::string> UdpEndpoint::restart_ice(PeerId id, const IceCredentials& re
     PeerConnection& peer = *found->second;
     if (remote == peer.ice().remote_credentials()) return std::string();
     if (!peer.remote()) return make_error(ErrorCode::kInvalid, "the answer is not there yet");
-    restart(peer, remote);
+    if (const Status status = restart(peer, remote); !status.ok()) return status.error();
     return build_fragment(local_parameters(peer));
 }
 
-void UdpEndpoint::restart(PeerConnection& peer, const IceCredentials& remote) {
+Status UdpEndpoint::restart(PeerConnection& peer, const IceCredentials& remote) {
+    if (!peer.may_restart_ice(clock_.now())) {
+        return make_error(ErrorCode::kLimit, "too many restarts of ICE");
+    }
     IceOptions options = ice_options(peer.id(), peer.ice().role(), new_credentials());
     options.ordinary_checks_from = clock_.now() + kOrdinaryChecksAfter;
     add_ufrag(peer, options.local.ufrag);
@@ -306,6 +311,7 @@ void UdpEndpoint::restart(PeerConnection& peer, const IceCredentials& remote) {
     for (const Candidate& candidate : candidates()) peer.ice().add_local_candidate(candidate);
     kLog.debug("event=ice-restart peer={}", peer.id());
     mark(peer);
+    return {};
 }
 
 Status UdpEndpoint::open_channel(PeerId id, const ChannelOptions& options) {
