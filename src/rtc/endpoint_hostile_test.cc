@@ -17,8 +17,7 @@ class ReplayTest : public EndpointPairTest {
     /// the client's.
     void connect_and_listen() {
         const Result<LocalOffer> offer = client_->offer(client_peer());
-        ASSERT_TRUE(
-            client_->open_channel(offer->peer, {.label = "kollator", .protocol = {}}).ok());
+        ASSERT_TRUE(client_->open_channel(offer->peer, {.label = "kollator", .protocol = {}}).ok());
         const Result<Answer> answer = worker_->accept(offer->sdp, worker_peer());
         client_ufrag_ = parse_offer(offer->sdp)->ice.ufrag;
         worker_ice_ = parse_answer(answer->sdp)->ice;
@@ -42,6 +41,43 @@ TEST_F(ReplayTest, FromManyPortsDeafensNobody) {
         ASSERT_TRUE(wait_for([&] { return ports.back()->receive().has_value(); }));
     }
     EXPECT_TRUE(echoes("after"));
+}
+
+class StrangerTest : public EndpointPairTest {
+ protected:
+    void open_for_dialing() {
+        open();
+        worker_->accept_direct([this](PeerId) { return worker_peer(); });
+    }
+};
+
+TEST_F(StrangerTest, BringsAForgedSourceLittle) {
+    worker_options_.direct_timeout = std::chrono::seconds(2);
+    open_for_dialing();
+    PeerSocket victim(worker_->port());
+    victim.check(direct_credentials("0123456789abcdefghijkl"));
+    ASSERT_TRUE(wait_for([&] { return !worker_->peers().empty(); }));
+    ASSERT_TRUE(wait_for([&] { return worker_->peers().empty(); }));
+    EXPECT_EQ(worker_heard_.reason, "connect timeout");
+    // The answer, and two checks.
+    EXPECT_EQ(worker_->stats().packets_sent, 3u);
+    EXPECT_LE(worker_->stats().bytes_sent, 3 * worker_->stats().bytes_received);
+}
+
+TEST_F(StrangerTest, DialsWithAWholeCheckOrNotAtAll) {
+    open_for_dialing();
+    PeerSocket stranger(worker_->port());
+    const IceCredentials dial = direct_credentials("0123456789abcdefghijkl");
+    const auto check = [&] {
+        return StunBuilder(StunClass::kRequest, kStunBinding, {1, 2, 3})
+            .username(dial.ufrag + ":peer");
+    };
+    stranger.send(check().priority(1).integrity(dial.password).finish());
+    stranger.send(check().ice_controlling(1).integrity(dial.password).finish());
+    ASSERT_TRUE(wait_for([&] { return worker_->stats().packets_received == 2; }));
+    EXPECT_TRUE(worker_->peers().empty());
+    stranger.check(dial);
+    EXPECT_TRUE(wait_for([&] { return worker_->peers().size() == 1; }));
 }
 
 }  // namespace

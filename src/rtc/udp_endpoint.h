@@ -110,7 +110,13 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     Status check_room() const;
     Status check_not_called(const SocketAddress& address,
                             const std::array<std::uint8_t, 32>* certificate) const;
-    PeerConnection& make_peer(IceRole role, IceCredentials local, Duration connect_timeout,
+    /// How a connection begins.
+    struct Beginning {
+        IceRole role = IceRole::kControlled;
+        Duration connect_timeout;
+        int first_transmissions = IceOptions().first_transmissions;
+    };
+    PeerConnection& make_peer(const Beginning& beginning, IceCredentials local,
                               std::unique_ptr<PeerObserver> observer);
     IceOptions ice_options(PeerId id, IceRole role, IceCredentials local) const;
     IceCredentials new_credentials() const;

@@ -35,6 +35,10 @@ struct IceOptions {
     /// Only relays are used: nothing is sent, or answered, by the socket itself.
     bool relay_only = false;
     Duration consent_timeout = std::chrono::seconds(12);
+    /// How often a check is sent, while none was ever answered. RFC 8489 6.2.1: Rc. Sent at 0, 0.5,
+    /// 1.5, 3.5, 7.5, 15.5 and 31.5 s: a peer that gets our answer half a minute late is still
+    /// reached.
+    int first_transmissions = 7;
     /// Until then only checks of the peer make us send ours. An answerer that can be reached gives
     /// the peer time to get the answer.
     TimePoint ordinary_checks_from{};
@@ -133,6 +137,7 @@ class IceAgent {
     void send_next_check(TimePoint now);
     void send_check(TimePoint now, CandidatePair& pair);
     void retransmit(TimePoint now);
+    int max_transmissions(const CandidatePair& pair) const;
     void send_consent_check(TimePoint now);
     Bytes build_check(const TransactionId& transaction, bool use_candidate) const;
     TransactionId new_transaction();

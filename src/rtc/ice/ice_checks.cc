@@ -10,8 +10,7 @@ namespace {
 
 // RFC 8445 14.3: "RTO = MAX (500ms, ...)".
 constexpr Duration kInitialTimeout = std::chrono::milliseconds(500);
-// RFC 8489 6.2.1: Rc. Sent at 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s: a peer that gets our answer
-// half a minute late is still reached.
+// RFC 8489 6.2.1: Rc.
 constexpr int kMaxTransmissions = 7;
 // How long a valid pair that goes by a relay waits for one that does not. Two NATs let each other's
 // checks in once both sides have sent: an answerer begins to by itself after a second, while a
@@ -71,10 +70,14 @@ void IceAgent::send_check(TimePoint now, CandidatePair& pair) {
     emit(pair.path, build_check(check.id, check.use_candidate));
 }
 
+int IceAgent::max_transmissions(const CandidatePair&) const {
+    return send_path_ ? kMaxTransmissions : options_.first_transmissions;
+}
+
 void IceAgent::retransmit(TimePoint now) {
     for (const auto& pair : pairs_) {
         if (!pair->check || pair->check->resend_at > now) continue;
-        if (pair->check->sent < kMaxTransmissions) {
+        if (pair->check->sent < max_transmissions(*pair)) {
             send_check(now, *pair);
             continue;
         }
