@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include "rtc/sdp/description.h"
+#include "rtc/testing/peer_socket.h"
+#include "rtc/testing/rebinding_relay.h"
 
 namespace kollator::rtc {
 namespace {
@@ -239,6 +241,58 @@ TEST_F(DirectDialTest, RefusesAFamilyThatTheSocketHasNot) {
     open();
     const DirectAddress v6{{*IpAddress::parse("::1"), 9}, {}};
     EXPECT_EQ(client_->dial(v6, client_peer()).error().code, ErrorCode::kInvalid);
+}
+
+class RebindingTest : public EndpointPairTest {
+ protected:
+    /// Dials the worker through a NAT.
+    void dial_through(RebindingRelay& relay) {
+        worker_->accept_direct([this](PeerId) { return worker_peer(); });
+        const DirectAddress seen{{*IpAddress::parse("127.0.0.1"), relay.port()},
+                                 worker_certificate_.fingerprint()};
+        const Result<PeerId> peer = client_->dial(seen, client_peer());
+        ASSERT_TRUE(peer.ok());
+        ASSERT_TRUE(client_->open_channel(*peer, {.label = "kollator", .protocol = {}}).ok());
+        ASSERT_TRUE(echoes("before"));
+    }
+};
+
+TEST_F(RebindingTest, IsSurvivedByDataAlone) {
+    open();
+    RebindingRelay relay(worker_->port());
+    dial_through(relay);
+    const std::string before = worker_->peers().at(0).remote_address;
+    // No check of the client's gets through: its data must tell where it is.
+    relay.rebind(true);
+    EXPECT_TRUE(echoes("after"));
+    EXPECT_NE(worker_->peers().at(0).remote_address, before);
+    EXPECT_EQ(worker_heard_.closed + client_heard_.closed, 0);
+}
+
+TEST_F(RebindingTest, MovesNobodyElse) {
+    open();
+    RebindingRelay relay(worker_->port());
+    dial_through(relay);
+    const std::string before = worker_->peers().at(0).remote_address;
+    // Somebody at the client's address sends what looks like its data, and is asked who it is.
+    PeerSocket stranger(worker_->port());
+    Bytes record(100, 0);
+    record[0] = 23;
+    stranger.send(record);
+    std::optional<StunMessage> got;
+    ASSERT_TRUE(wait_for([&] { return (got = stranger.receive()).has_value(); }));
+    EXPECT_EQ(got->message_class, StunClass::kRequest);
+    // An answer by somebody who does not know the password is none.
+    stranger.send(StunBuilder(StunClass::kSuccess, kStunBinding, got->transaction)
+                      .integrity("guessed")
+                      .fingerprint()
+                      .finish());
+    const std::uint64_t sent = worker_->stats().packets_sent;
+    stranger.send(record);
+    stranger.send(ByteSpan(record).first(20));
+    EXPECT_TRUE(echoes("after"));
+    EXPECT_EQ(worker_->peers().at(0).remote_address, before);
+    EXPECT_GT(worker_->stats().packets_sent, sent);
 }
 
 class RestartTest : public EndpointPairTest {};

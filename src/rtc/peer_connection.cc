@@ -13,6 +13,8 @@ namespace {
 // check may be under way still. Its first flight is one datagram, or a few for a large ClientHello.
 constexpr std::size_t kMaxEarlyDatagrams = 4;
 constexpr std::size_t kMaxEarlyBytes = 2048;
+// What may have been of another client is of no use after a round trip.
+constexpr Duration kHoldStray = std::chrono::seconds(1);
 // A client restarts when its network changes: some times in a row while it moves.
 constexpr std::size_t kMaxRestarts = 5;
 constexpr Duration kRestartsWithin = std::chrono::minutes(1);
@@ -90,8 +92,17 @@ void PeerConnection::handle_data(TimePoint now, const IcePath& path, ByteSpan da
         transport_->handle_datagram(datagram, now);
         return;
     }
-    if (early_.size() >= kMaxEarlyDatagrams || datagram.size() > kMaxEarlyBytes) return;
-    early_.push_back({path, Bytes(datagram.begin(), datagram.end())});
+    hold_back({path, Bytes(datagram.begin(), datagram.end())});
+}
+
+void PeerConnection::check_stray(TimePoint now, const IcePath& path, ByteSpan datagram) {
+    working_ice().check_stray(now, path);
+    hold_back({path, Bytes(datagram.begin(), datagram.end()), now + kHoldStray});
+}
+
+void PeerConnection::hold_back(EarlyDatagram early) {
+    if (early_.size() >= kMaxEarlyDatagrams || early.bytes.size() > kMaxEarlyBytes) return;
+    early_.push_back(std::move(early));
 }
 
 void PeerConnection::handle_timeout(TimePoint now) {
@@ -187,7 +198,7 @@ void PeerConnection::release_early(TimePoint now) {
     for (EarlyDatagram& early : std::exchange(early_, {})) {
         if (is_valid(early.path)) {
             transport_->handle_datagram(early.bytes, now);
-        } else {
+        } else if (now < early.drop_at) {
             early_.push_back(std::move(early));
         }
     }

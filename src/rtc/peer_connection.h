@@ -81,6 +81,8 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     }
 
     void handle_stun(TimePoint now, const IcePath& path, ByteSpan datagram);
+    /// See IceAgent::check_stray. The datagram is held back for a while, until it is answered.
+    void check_stray(TimePoint now, const IcePath& path, ByteSpan datagram);
     /// DTLS. What comes from an address that is not proved yet is held back until it is.
     void handle_data(TimePoint now, const IcePath& path, ByteSpan datagram, bool validated);
     void handle_timeout(TimePoint now);
@@ -116,6 +118,8 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     std::string remote_session_id;
     /// Managed by the endpoint: where the answer, or the address that was dialed, says the peer is.
     std::vector<SocketAddress> called;
+    /// Managed by the endpoint: where this connection is listed by its address.
+    std::optional<IpAddress> listed_ip;
     /// Managed by the endpoint: when its timer will call, and whether it is listed there.
     std::optional<TimePoint> scheduled;
     bool marked = false;
@@ -124,6 +128,7 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     struct EarlyDatagram {
         IcePath path;
         Bytes bytes;
+        TimePoint drop_at = TimePoint::max();
     };
 
     void on_transport_datagram(ByteSpan datagram) override;
@@ -134,6 +139,7 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
 
     void drain(IceAgent& agent);
     void begin_transport(TimePoint now);
+    void hold_back(EarlyDatagram early);
     void release_early(TimePoint now);
     /// Of the agent whose paths are used: the new one as soon as it has a path.
     IceAgent& working_ice() { return previous_ice_ ? *previous_ice_ : *ice_; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "rtc/dtls/record.h"
 #include "rtc/stun/stun_message.h"
 
 namespace kollator::rtc {
@@ -18,6 +19,14 @@ constexpr std::size_t kMaxRoutesPerPeer = 32;
 // With hundreds of busy peers a turn makes more than the socket's queue holds: it is handed to the
 // kernel in between. Two full calls' worth.
 constexpr std::size_t kFlushBytes = 2 * 32 * 32 * 1200;
+
+// Datagrams from unknown ports of a known address: how many connections may be meant, how many such
+// ports are asked in a second, each once. A forged datagram makes that many checks at most.
+constexpr std::size_t kMaxStrayPeers = 4;
+constexpr std::size_t kMaxStrays = 20;
+constexpr Duration kStrayWindow = std::chrono::seconds(1);
+// With AES-GCM (RFC 5288 3): header, nonce and tag.
+constexpr std::size_t kLeastStrayBytes = kRecordHeaderBytes + 8 + 16;
 
 /// A process has one usrsctp: endpoints share it, and so their thread. The first one's budget holds
 /// for all. Of our own each endpoint has one.
@@ -161,10 +170,44 @@ void UdpEndpoint::handle_stun(const IcePath& path, ByteSpan datagram) {
 
 void UdpEndpoint::handle_data(const IcePath& path, ByteSpan datagram) {
     const auto route = routes_.find(RouteKey(path));
-    if (route == routes_.end()) return;
+    if (route == routes_.end()) return handle_stray_data(path, datagram);
     PeerConnection& peer = *route->second.peer;
     peer.handle_data(clock_.now(), path, datagram, route->second.validated);
     mark(peer);
+}
+
+/// A client whose NAT forgot it comes from another port, and may send for seconds before it checks
+/// its path. DTLS 1.2 without connection ids (RFC 9146) does not tell which client it is: where few
+/// connections are with that address, each of them asks there, and the one that is answered moves.
+/// Nothing is decrypted, and nobody who cannot answer a check moves anything.
+void UdpEndpoint::handle_stray_data(const IcePath& path, ByteSpan datagram) {
+    if (path.relay != 0 || datagram.size() < kLeastStrayBytes) return;
+    if (datagram[0] != static_cast<std::uint8_t>(RecordType::kApplicationData)) return;
+    const std::size_t candidates = by_ip_.count(path.remote.ip);
+    if (candidates == 0 || candidates > kMaxStrayPeers) return;
+    const TimePoint now = clock_.now();
+    while (!strays_.empty() && strays_.front().first + kStrayWindow <= now) strays_.pop_front();
+    const bool asked = std::any_of(strays_.begin(), strays_.end(), [&path](const auto& stray) {
+        return stray.second == path.remote;
+    });
+    if (asked || strays_.size() >= kMaxStrays) return;
+    strays_.emplace_back(now, path.remote);
+    const auto [begin, end] = by_ip_.equal_range(path.remote.ip);
+    for (auto each = begin; each != end; ++each) {
+        each->second->check_stray(now, path, datagram);
+        mark(*each->second);
+    }
+}
+
+void UdpEndpoint::list_by_ip(PeerConnection& peer, const std::optional<IpAddress>& ip) {
+    if (peer.listed_ip == ip) return;
+    if (peer.listed_ip) {
+        const auto [begin, end] = by_ip_.equal_range(*peer.listed_ip);
+        by_ip_.erase(
+            std::find_if(begin, end, [&peer](const auto& each) { return each.second == &peer; }));
+    }
+    if (ip) by_ip_.emplace(*ip, &peer);
+    peer.listed_ip = ip;
 }
 
 PeerConnection* UdpEndpoint::find_by_username(std::string_view username) {
@@ -204,6 +247,7 @@ void UdpEndpoint::on_peer_address(PeerConnection& peer, const IcePath& path, boo
 /// A path that was proved long ago may have lost its route to others since.
 void UdpEndpoint::on_peer_path(PeerConnection& peer, const IcePath& path) {
     if (!routes_.contains(RouteKey(path))) on_peer_address(peer, path, true);
+    list_by_ip(peer, path.relay == 0 ? std::optional(path.remote.ip) : std::nullopt);
 }
 
 /// Whoever sees one check of the peer can make routes, by sending it again from many ports: of

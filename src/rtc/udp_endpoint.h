@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -71,6 +73,9 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
             return SocketAddressHash()(key.remote) ^ key.relay;
         }
     };
+    struct IpHash {
+        std::size_t operator()(const IpAddress& ip) const { return SocketAddressHash()({ip, 0}); }
+    };
     struct Route {
         PeerConnection* peer = nullptr;
         bool validated = false;
@@ -90,6 +95,8 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     void handle_datagram(const IcePath& path, ByteSpan datagram);
     void handle_stun(const IcePath& path, ByteSpan datagram);
     void handle_data(const IcePath& path, ByteSpan datagram);
+    void handle_stray_data(const IcePath& path, ByteSpan datagram);
+    void list_by_ip(PeerConnection& peer, const std::optional<IpAddress>& ip);
     void drop_route(PeerConnection& peer);
     PeerConnection* find_by_username(std::string_view username);
     PeerConnection* find_by_transaction(const TransactionId& transaction);
@@ -143,6 +150,9 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     std::unordered_map<PeerId, std::unique_ptr<PeerConnection>> peers_;
     std::unordered_map<std::string, PeerConnection*, KeyedHash, std::equal_to<>> by_ufrag_;
     std::unordered_map<RouteKey, Route, RouteHash> routes_;
+    /// Those that are sent to directly, by the address without its port.
+    std::unordered_multimap<IpAddress, PeerConnection*, IpHash> by_ip_;
+    std::deque<std::pair<TimePoint, SocketAddress>> strays_;  ///< asked about of late
     std::set<std::pair<TimePoint, PeerId>> deadlines_;
     std::vector<PeerId> marked_;
     DirectAcceptor acceptor_;

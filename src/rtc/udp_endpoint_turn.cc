@@ -98,6 +98,7 @@ void UdpEndpoint::remove(PeerId id) {
     PeerConnection& peer = *found->second;
     if (peer.scheduled) deadlines_.erase({*peer.scheduled, id});
     for (const IcePath& path : peer.addresses()) routes_.erase(RouteKey(path));
+    list_by_ip(peer, std::nullopt);
     for (const std::string& ufrag : peer.ufrags) by_ufrag_.erase(ufrag);
     if (peer.dialed_directly()) gate_.retire(peer.ufrags.front());
     kLog.debug("event=removed peer={}", id);

@@ -54,7 +54,9 @@ struct CandidatePair {
     /// The peer nominated it, or we do with the next check.
     bool nominated = false;
     std::optional<IceCheck> check;
-    std::optional<TimePoint> last_received;   ///< anything authentic, or data
+    std::optional<TimePoint> last_received;  ///< anything authentic, or data
+    /// The latest data from there that may have been the peer's (IceAgent::check_stray).
+    std::optional<TimePoint> stray_at;
     std::optional<TimePoint> last_nominated;  ///< by the peer
 };
 

@@ -88,6 +88,18 @@ void IceAgent::note_sent(TimePoint now) {
     if (!consent_->awaiting()) consent_->check_soon(now);
 }
 
+void IceAgent::check_stray(TimePoint now, const IcePath& path) {
+    if (!remote_ || !send_path_ || options_.relay_only) return;
+    CandidatePair* pair = find_pair(path);
+    if (pair == nullptr) {
+        pair = add_pair(path, candidate_priority(CandidateType::kPeerReflexive, 65535));
+    }
+    if (pair == nullptr || pair->state == PairState::kSucceeded) return;
+    pair->stray_at = now;
+    trigger(*pair);
+    send_next_check(now);
+}
+
 // RFC 8445 7.3.
 void IceAgent::handle_request(TimePoint now, const IcePath& path, ByteSpan datagram,
                               const StunMessage& message) {
@@ -177,9 +189,18 @@ bool IceAgent::should_switch_to(TimePoint now, const CandidatePair& pair) const 
     if (selected_ == &pair) return false;
     const bool silent =
         selected_ != nullptr && selected_->last_received.value_or(TimePoint()) + kSilentPath <= now;
-    if (!pair.nominated) return silent;
+    if (!pair.nominated) return silent || has_moved_to(pair);
     if (selected_ == nullptr || silent || pair.priority >= selected_->priority) return true;
     return selected_->last_nominated.value_or(TimePoint()) + kNominationHolds <= now;
+}
+
+/// Data came from there last, and nothing since from where we send to.
+bool IceAgent::has_moved_to(const CandidatePair& pair) const {
+    if (!pair.stray_at || !send_path_) return false;
+    return std::none_of(pairs_.begin(), pairs_.end(), [&](const auto& each) {
+        return each->path.leads_as(*send_path_) &&
+               each->last_received.value_or(TimePoint()) >= *pair.stray_at;
+    });
 }
 
 void IceAgent::select(TimePoint now, CandidatePair& pair) {

@@ -87,6 +87,10 @@ class IceAgent {
     /// Data went out on send_path(). Cheap. Where nothing was heard for a while a check follows: a
     /// NAT may have forgotten us, and only a check makes the peer follow (its data cannot).
     void note_sent(TimePoint now);
+    /// Data came from where the peer is not known to be, which may be the peer behind a NAT that
+    /// forgot it: asks. An answer makes this the path to send on, unless the old one was heard from
+    /// meanwhile. Nothing before there is a path, or where relays only are used.
+    void check_stray(TimePoint now, const IcePath& path);
     void handle_timeout(TimePoint now);
 
     std::optional<IceDatagram> poll_output();
@@ -158,6 +162,7 @@ class IceAgent {
 
     // What the outcome is.
     bool should_switch_to(TimePoint now, const CandidatePair& pair) const;
+    bool has_moved_to(const CandidatePair& pair) const;
     void select(TimePoint now, CandidatePair& pair);
     void update_send_path(TimePoint now);
     void nominate_if_controlling(TimePoint now);

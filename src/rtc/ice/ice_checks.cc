@@ -12,6 +12,8 @@ namespace {
 constexpr Duration kInitialTimeout = std::chrono::milliseconds(500);
 // RFC 8489 6.2.1: Rc.
 constexpr int kMaxTransmissions = 7;
+// To where only data came from, which anybody may have sent: more data asks again.
+constexpr int kStrayTransmissions = 1;
 // How long a valid pair that goes by a relay waits for one that does not. Two NATs let each other's
 // checks in once both sides have sent: an answerer begins to by itself after a second, while a
 // relay's first check comes through. What there is to send goes by the relay meanwhile.
@@ -70,7 +72,8 @@ void IceAgent::send_check(TimePoint now, CandidatePair& pair) {
     emit(pair.path, build_check(check.id, check.use_candidate));
 }
 
-int IceAgent::max_transmissions(const CandidatePair&) const {
+int IceAgent::max_transmissions(const CandidatePair& pair) const {
+    if (pair.stray_at && !pair.heard) return kStrayTransmissions;
     return send_path_ ? kMaxTransmissions : options_.first_transmissions;
 }
 
