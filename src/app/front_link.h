@@ -15,6 +15,7 @@ namespace kollator::app {
 struct FrontPeerCallbacks {
     std::function<void()> closed;                       ///< once, when it has ended
     std::function<void(const std::string&)> candidate;  ///< one that comes after the answer
+    std::shared_ptr<void> pending;                      ///< kept until it is up, or gone
 };
 
 /// What a front link asks of its worker. All run on the loop.

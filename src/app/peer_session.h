@@ -30,9 +30,13 @@ class PeerSession final : public rtc::PeerObserver {
         on_candidate_ = std::move(on_candidate);
     }
 
+    /// Kept until the connection is up, or gone.
+    void hold_while_pending(std::shared_ptr<void> pending) { pending_ = std::move(pending); }
+
     /// Before the loop runs again after Endpoint::accept() gave the id.
     void set_peer(rtc::PeerId peer);
 
+    void on_connected() override { pending_.reset(); }
     void on_local_candidate(const std::string& candidate) override {
         if (on_candidate_) on_candidate_(candidate);
     }
@@ -43,6 +47,7 @@ class PeerSession final : public rtc::PeerObserver {
     std::shared_ptr<rtc::PeerId> peer_;
     std::function<void()> closed_;
     std::function<void(const std::string&)> on_candidate_;
+    std::shared_ptr<void> pending_;
     std::shared_ptr<session::Session> session_;  // shared with the channels' observers
 };
 

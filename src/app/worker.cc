@@ -265,8 +265,10 @@ class Worker::Parts {
             if (fellows_) fellows_->refresh_metrics();
             return metrics_.to_text();
         };
-        hooks.rtc_accept = [this](std::string_view offer, auto on_done) {
-            accept(offer, {[] {}, {}}, [on_done](const Result<rtc::Answer>& answer) {
+        hooks.rtc_accept = [this](std::string_view offer, std::shared_ptr<void> pending,
+                                  auto on_done) {
+            FrontPeerCallbacks callbacks{[] {}, {}, std::move(pending)};
+            accept(offer, std::move(callbacks), [on_done](const Result<rtc::Answer>& answer) {
                 if (!answer) return on_done(answer.error());
                 on_done(http::RtcAnswer{answer->peer, answer->sdp});
             });
@@ -280,9 +282,10 @@ class Worker::Parts {
             hub_->restart_ice(peer, {ufrag, password}, std::move(on_done));
         };
         hooks.rtc_close = [this](std::uint64_t peer) { hub_->close(peer, "deleted"); };
-        http::add_worker_endpoints(*http_, std::move(hooks),
-                                   http::WorkerEndpointOptions{config_.admin_token},
-                                   crypto::system_random());
+        http::add_worker_endpoints(
+            *http_, std::move(hooks),
+            http::WorkerEndpointOptions{config_.admin_token, config_.pending_per_address},
+            crypto::system_random());
     }
 
     void open_direct_dial() {
@@ -377,6 +380,7 @@ class Worker::Parts {
         }
         auto observer = make_session(std::move(callbacks.closed));
         observer->set_on_candidate(std::move(callbacks.candidate));
+        observer->hold_while_pending(std::move(callbacks.pending));
         PeerSession& session = *observer;
         const rtc::PeerId peer = hub_->accept(offer, std::move(observer), std::move(on_done));
         if (peer != 0) session.set_peer(peer);

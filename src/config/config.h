@@ -86,6 +86,7 @@ struct Config {
 
     // Peers.
     std::uint32_t max_connections = 0;
+    std::uint32_t pending_per_address = 0;
     bool direct_dial = true;
     std::vector<std::string> stun_servers;
     std::vector<TurnServer> turn_servers;

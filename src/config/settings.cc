@@ -241,6 +241,11 @@ void add_network(std::vector<Setting>& all) {
     all.push_back({"MAX_CONNECTIONS", "4096", "1 to 65535",
                    "Peer connections at once; further ones are told to come back.", kWorker, false,
                    false, integer(&Config::max_connections, 1, 65535)});
+    all.push_back({"PENDING_PER_ADDRESS", "64", "1 to 65535",
+                   "Connections by `POST /rtc` from one client address (of IPv6, its /64) that are "
+                   "not up yet; further ones are told to come back. More where many clients come "
+                   "through one proxy.",
+                   kWorker, false, false, integer(&Config::pending_per_address, 1, 65535)});
     all.push_back({"DIRECT_DIAL", "true", "`true` or `false`",
                    "Whether clients may connect by the worker's direct address alone, without "
                    "signaling.",

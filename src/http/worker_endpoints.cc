@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "http/admin_guard.h"
+#include "http/pending_offers.h"
 #include "http/sdp_fragment.h"
 #include "http/session_names.h"
 #include "http/status_page.h"
@@ -12,6 +13,9 @@ namespace {
 /// An offer with every candidate of a machine with many networks stays below a tenth of it.
 constexpr std::size_t kMaxOfferBytes = 64 * 1024;
 
+/// By then most that are honest have come up, or given up.
+constexpr const char* kRetryAfterSeconds = "5";
+
 constexpr const char* kStatusPagePolicy =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'";
@@ -20,6 +24,7 @@ struct Worker {
     WorkerHooks hooks;
     WorkerEndpointOptions options;
     SessionNames names;
+    PendingOffers pending;
 };
 
 using WorkerPtr = std::shared_ptr<Worker>;
@@ -74,6 +79,14 @@ Response refusal_of(const Error& error) {
     }
 }
 
+// RFC 6585 4.
+Response too_many_pending() {
+    Response response =
+        error_response(429, "busy", "too many connections of this address are not up yet");
+    response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
+    return response;
+}
+
 void post_rtc(const WorkerPtr& worker, const Request& request, const Responder& responder) {
     if (!media_type_is(request.header("Content-Type"), "application/sdp")) {
         Response response =
@@ -81,7 +94,9 @@ void post_rtc(const WorkerPtr& worker, const Request& request, const Responder& 
         response.headers.emplace_back("Accept-Post", "application/sdp");
         return responder.send(std::move(response));
     }
-    worker->hooks.rtc_accept(request.body, [worker, responder](const Result<RtcAnswer>& answer) {
+    std::shared_ptr<void> pending = worker->pending.begin(request.remote_address);
+    if (!pending) return responder.send(too_many_pending());
+    const auto answered = [worker, responder](const Result<RtcAnswer>& answer) {
         if (!answer) return responder.send(refusal_of(answer.error()));
         Response response;
         response.status = 201;
@@ -89,7 +104,8 @@ void post_rtc(const WorkerPtr& worker, const Request& request, const Responder& 
         response.body = answer->sdp;
         response.headers.emplace_back("Location", "/rtc/" + worker->names.name_of(answer->peer));
         responder.send(std::move(response));
-    });
+    };
+    worker->hooks.rtc_accept(request.body, std::move(pending), answered);
 }
 
 Response no_such_session() {
@@ -167,8 +183,9 @@ void add_worker_endpoints(HttpServer& server, WorkerHooks hooks, WorkerEndpointO
                    hooks.rtc_close);
     add_object_endpoints(server, hooks.objects, options.admin_token);
     add_dht_endpoints(server, hooks.dht, options.admin_token);
+    const std::size_t pending = options.pending_per_address;
     const auto worker = std::make_shared<Worker>(
-        Worker{std::move(hooks), std::move(options), SessionNames(random)});
+        Worker{std::move(hooks), std::move(options), SessionNames(random), PendingOffers(pending)});
 
     const auto at_once = [worker](auto answer) {
         return [worker, answer](const Request& request, const Responder& responder) {

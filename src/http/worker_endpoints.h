@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,7 +37,9 @@ struct WorkerHooks {
     std::function<std::string()> metrics;
 
     /// kInvalid: malformed (400), kNotFound: no data channel section (415), kLimit: full (503).
-    std::function<void(std::string_view offer_sdp, std::function<void(Result<RtcAnswer>)> on_done)>
+    /// `pending` is kept until the connection is up or gone.
+    std::function<void(std::string_view offer_sdp, std::shared_ptr<void> pending,
+                       std::function<void(Result<RtcAnswer>)> on_done)>
         rtc_accept;
     /// "candidate:…"; empty: the end of candidates. kNotFound: the connection is gone (404),
     /// kInvalid: malformed (400).
@@ -55,6 +58,8 @@ struct WorkerHooks {
 
 struct WorkerEndpointOptions {
     std::string admin_token;  ///< empty: state is changed from loopback only
+    /// Connections that are not up yet, of one client's address; past it 429.
+    std::size_t pending_per_address = 64;
 };
 
 /// Adds the worker's endpoints (protocol.md, 1.1 and section 4) and a status page at "/" to

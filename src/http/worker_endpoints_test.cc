@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "http/pending_offers.h"
 #include "tests/support/loop_thread.h"
 #include "tests/support/raw_http_client.h"
 
@@ -55,8 +56,10 @@ class WorkerEndpointsTest : public ::testing::Test {
             });
         };
         // At once or later: a worker may do either.
-        hooks.rtc_accept = [this](std::string_view offer, const auto& done) {
+        hooks.rtc_accept = [this](std::string_view offer, std::shared_ptr<void> pending,
+                                  const auto& done) {
             if (refusal_) return done(*refusal_);
+            pending_.push_back(std::move(pending));
             thread_.loop().post([done, sdp = "answer to " + std::string(offer)] {
                 done(RtcAnswer{77, sdp});
             });
@@ -95,6 +98,7 @@ class WorkerEndpointsTest : public ::testing::Test {
     CheckStatus store_ = CheckStatus::kOk;
     std::optional<Error> refusal_;
     std::vector<std::string> candidates_;
+    std::vector<std::shared_ptr<void>> pending_;
     std::uint64_t closed_ = 0;
     std::uint64_t refreshed_ = 0;
     std::string restarted_;
@@ -240,6 +244,36 @@ TEST_F(WorkerEndpointsTest, RefusesTricklesThatAreWrong) {
     EXPECT_EQ(client_->exchange("PATCH", session, "a=candidate:1", kFragment).status, 400);
     thread_.run([&] { refusal_ = make_error(ErrorCode::kNotFound, "gone"); });
     EXPECT_EQ(client_->exchange("PATCH", session, "a=candidate:1", kFragment).status, 404);
+}
+
+TEST_F(WorkerEndpointsTest, BoundsWhatOneAddressBeginsAndDoesNotFinish) {
+    start();
+    const auto status = [this] { return client_->exchange("POST", "/rtc", "v=0", kSdp).status; };
+    for (int i = 0; i < 64; ++i) ASSERT_EQ(status(), 201) << i;
+    const RawResponse refused = client_->exchange("POST", "/rtc", "v=0", kSdp);
+    EXPECT_EQ(refused.status, 429);
+    EXPECT_NE(refused.header("retry-after"), "");
+    EXPECT_NE(refused.body.find("not up yet"), std::string::npos);
+    // One of them is up, or has ended.
+    thread_.run([&] { pending_.pop_back(); });
+    EXPECT_EQ(status(), 201);
+    EXPECT_EQ(status(), 429);
+    // One that is refused is not pending.
+    thread_.run([&] { pending_.clear(); });
+    for (int i = 0; i < 70; ++i) ASSERT_EQ(rtc_status(ErrorCode::kInvalid), 400);
+}
+
+TEST(PendingOffers, AreOfAnAddressOrAnIpv6Network) {
+    PendingOffers offers(1);
+    const auto first = offers.begin("192.0.2.1");
+    EXPECT_TRUE(first);
+    EXPECT_FALSE(offers.begin("192.0.2.1"));
+    EXPECT_TRUE(offers.begin("192.0.2.2"));
+    auto v6 = offers.begin("2001:db8::1");
+    EXPECT_FALSE(offers.begin("2001:db8::ffff:1"));
+    EXPECT_TRUE(offers.begin("2001:db8:0:1::1"));
+    v6.reset();
+    EXPECT_TRUE(offers.begin("2001:db8::ffff:1"));
 }
 
 }  // namespace

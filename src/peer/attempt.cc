@@ -108,7 +108,8 @@ Status Attempt::exchange_by_http() {
 void Attempt::take_http_answer(const Result<HttpReply>& reply) {
     if (!reply) return fail(reply.error());
     if (reply->status != 201) {
-        const bool full = reply->status == 503;
+        // protocol.md, 1.1: the worker has no room, or none for this address.
+        const bool full = reply->status == 503 || reply->status == 429;
         return fail(make_error(
             full ? ErrorCode::kLimit : ErrorCode::kUnavailable,
             full ? "the worker is full"

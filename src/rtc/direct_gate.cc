@@ -10,12 +10,12 @@ constexpr Duration kWindow = std::chrono::seconds(1);
 // What one customer has of IPv6, at least (RFC 6177).
 constexpr std::size_t kPrefixBytesV6 = 8;
 
+}  // namespace
+
 std::string source_key(const IpAddress& source) {
     const ByteSpan bytes = source.bytes();
     return std::string(as_text(source.is_v6() ? bytes.first(kPrefixBytesV6) : bytes));
 }
-
-}  // namespace
 
 bool DirectGate::admit(TimePoint now, const IpAddress& source) {
     if (window_ends_ <= now) {

@@ -17,7 +17,14 @@ struct DirectLimits {
     std::size_t per_second = 500;  ///< new connections by direct dial, in all
     /// From one IPv4 address or one IPv6 /64: a network of many people behind one address fits.
     std::size_t per_source_per_second = 50;
+    /// Not connected yet, in all (0: an eighth of max_connections), so that strangers leave room
+    /// for those who come by signaling; and from one source. See PendingPeers.
+    std::size_t max_pending = 0;
+    std::size_t max_pending_per_source = 64;
 };
+
+/// What counts as one source: an IPv4 address or an IPv6 /64.
+std::string source_key(const IpAddress& source);
 
 /// Who may begin a connection by direct dial: bounds on what strangers can make the endpoint do,
 /// and the memory of which user names have had their connection.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "rtc/mux/host_addresses.h"
 #include "rtc/udp_endpoint.h"
 
@@ -24,7 +26,15 @@ std::vector<Candidate> host_candidates(const std::vector<IpAddress>& addresses,
     return candidates;
 }
 
+// The rest is for those who come by signaling, and for those who are connected.
+constexpr std::size_t kPendingShare = 8;
+
 }  // namespace
+
+std::size_t max_pending(const EndpointOptions& options) {
+    const std::size_t wanted = options.direct.max_pending;
+    return std::max<std::size_t>(1, wanted != 0 ? wanted : options.max_connections / kPendingShare);
+}
 
 Result<std::unique_ptr<Endpoint>> open_endpoint(EventLoop& loop, const Clock& clock, Random& random,
                                                 const Certificate& certificate,

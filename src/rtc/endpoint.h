@@ -103,6 +103,9 @@ struct EndpointOptions {
     Duration direct_timeout = std::chrono::seconds(10);  ///< connect_timeout, of direct dial
 };
 
+/// Of peers that dial directly: DirectLimits::max_pending, or what stands in its place.
+std::size_t max_pending(const EndpointOptions& options);
+
 struct EndpointStats {
     std::size_t active = 0;   ///< connected now
     std::size_t pending = 0;  ///< answered, not yet connected

@@ -80,5 +80,42 @@ TEST_F(StrangerTest, DialsWithAWholeCheckOrNotAtAll) {
     EXPECT_TRUE(wait_for([&] { return worker_->peers().size() == 1; }));
 }
 
+TEST_F(StrangerTest, CannotFillTheWorker) {
+    worker_options_.max_connections = 80;
+    client_options_.max_connections = 80;
+    open_for_dialing();
+    PeerSocket stranger(worker_->port());
+    const auto dial = [&](int number) {
+        const std::string password = std::to_string(1000 + number) + "0123456789abcdefghijkl";
+        stranger.check(direct_credentials(password));
+    };
+    const auto received = [&] { return worker_->stats().packets_received; };
+    for (int i = 0; i < 40; ++i) {
+        dial(i);
+        ASSERT_TRUE(wait_for([&] { return received() == static_cast<std::uint64_t>(i) + 1; }));
+    }
+    // An eighth of 80, and the newest: who gave way may come again.
+    ASSERT_TRUE(wait_for([&] { return worker_->peers().size() == 10; }));
+    EXPECT_EQ(worker_heard_.reason, "gave way to others");
+    EXPECT_EQ(worker_heard_.closed, 30);
+    dial(0);
+    ASSERT_TRUE(wait_for([&] { return worker_heard_.closed == 31; }));
+    EXPECT_EQ(worker_->peers().size(), 10u);
+    // Who answers checks gets in.
+    const DirectAddress address = worker_->direct_addresses().at(0);
+    const Result<PeerId> honest = client_->dial(address, client_peer());
+    ASSERT_TRUE(honest.ok());
+    ASSERT_TRUE(wait_for([&] { return client_heard_.connected == 1; }));
+    for (int i = 100; i < 120; ++i) dial(i);
+    ASSERT_TRUE(client_->open_channel(*honest, {.label = "kollator", .protocol = {}}).ok());
+    EXPECT_TRUE(echoes("still there"));
+    // And who comes by signaling finds the room that is left.
+    for (int i = 0; i < 60; ++i) {
+        const Result<LocalOffer> offer = client_->offer(client_peer());
+        ASSERT_TRUE(offer.ok());
+        EXPECT_TRUE(worker_->accept(offer->sdp, worker_peer()).ok()) << i;
+    }
+}
+
 }  // namespace
 }  // namespace kollator::rtc

@@ -102,6 +102,12 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     /// Managed by the endpoint: the peer came without signaling.
     bool dialed_directly() const { return dialed_directly_; }
     void set_dialed_directly() { dialed_directly_ = true; }
+    /// Managed by the endpoint: it was closed for another one, and its client may come again.
+    bool gave_way() const { return gave_way_; }
+    void give_way() {
+        gave_way_ = true;
+        close("gave way to others");
+    }
     PeerInfo info() const;
     std::uint64_t received_bytes() const { return bytes_received_; }
 
@@ -167,6 +173,7 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     std::vector<IcePath> addresses_;           ///< in the endpoint's table; the oldest first
     std::string remote_address_;
     bool relayed_ = false;
+    bool gave_way_ = false;
     bool path_is_new_ = false;  ///< the transport does not know yet
     std::uint64_t bytes_sent_ = 0;
     std::uint64_t noted_bytes_sent_ = 0;  ///< what ICE was told of

@@ -58,6 +58,7 @@ UdpEndpoint::UdpEndpoint(EventLoop& loop, const Clock& clock, Random& random,
       stack_(make_stack(random, options_)),
       socket_(std::move(socket)),
       gate_(options_.direct),
+      dialed_(max_pending(options_), options_.direct.max_pending_per_source),
       timer_(loop) {
     socket_->start(
         [this](const IcePath& path, ByteSpan datagram) { handle_datagram(path, datagram); },
@@ -228,6 +229,7 @@ PeerConnection* UdpEndpoint::find_by_transaction(const TransactionId& transactio
 /// the next connection from a port that the last one left. One that only sent a check takes none
 /// over, since it may be forged.
 void UdpEndpoint::on_peer_address(PeerConnection& peer, const IcePath& path, bool validated) {
+    if (validated) dialed_.set_proved(peer.id());
     std::vector<IcePath>& own = peer.addresses();
     const auto [route, added] = routes_.try_emplace(RouteKey(path), Route{&peer, validated});
     if (!added) {
@@ -296,6 +298,7 @@ void UdpEndpoint::on_server_candidate(const Candidate& candidate) {
 }
 
 void UdpEndpoint::on_peer_connected(PeerConnection& peer) {
+    dialed_.remove(peer.id());
     ++connected_;
     ++total_connected_;
     kLog.debug("event=connected peer={} remote={}", peer.id(), peer.info().remote_address);

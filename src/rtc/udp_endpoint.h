@@ -16,6 +16,7 @@
 #include "rtc/ice_servers.h"
 #include "rtc/mux/udp_socket.h"
 #include "rtc/peer_connection.h"
+#include "rtc/pending_peers.h"
 #include "rtc/sctp/sctp_association.h"
 #include "rtc/sdp/build.h"
 #include "rtc/sdp/description.h"
@@ -157,6 +158,7 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     std::vector<PeerId> marked_;
     DirectAcceptor acceptor_;
     DirectGate gate_;
+    PendingPeers dialed_;
     Timer timer_;
     std::optional<TimePoint> timer_at_;
     PeerId last_id_ = 0;

@@ -255,12 +255,20 @@ PeerConnection* UdpEndpoint::accept_direct_check(const IcePath& path, ByteSpan d
         !check_room().ok() || !gate_.admit(clock_.now(), path.remote.ip)) {
         return nullptr;
     }
+    const PendingPeers::Room room = dialed_.make_room(path.remote.ip);
+    if (!room.there) return nullptr;
+    if (room.gives_way) {
+        PeerConnection& oldest = *peers_.at(*room.gives_way);
+        oldest.give_way();
+        mark(oldest);
+    }
     std::unique_ptr<PeerObserver> observer = acceptor_(last_id_ + 1);
     if (!observer) return nullptr;
     PeerConnection& peer =
         make_peer({IceRole::kControlled, options_.direct_timeout, kDirectTransmissions},
                   std::move(local), std::move(observer));
     peer.set_dialed_directly();
+    dialed_.add(peer.id(), path.remote.ip);
     Description unknown;
     unknown.setup = DtlsSetup::kActive;
     unknown.max_message_bytes = kDirectMessageBytes;

@@ -100,7 +100,8 @@ void UdpEndpoint::remove(PeerId id) {
     for (const IcePath& path : peer.addresses()) routes_.erase(RouteKey(path));
     list_by_ip(peer, std::nullopt);
     for (const std::string& ufrag : peer.ufrags) by_ufrag_.erase(ufrag);
-    if (peer.dialed_directly()) gate_.retire(peer.ufrags.front());
+    dialed_.remove(id);
+    if (peer.dialed_directly() && !peer.gave_way()) gate_.retire(peer.ufrags.front());
     kLog.debug("event=removed peer={}", id);
     peers_.erase(found);
 }

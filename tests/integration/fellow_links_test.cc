@@ -93,7 +93,7 @@ class Party {
         options.bind_address = "127.0.0.1";
         http_ = std::move(*http::HttpServer::listen(loop_, options));
         http::WorkerHooks hooks;
-        hooks.rtc_accept = [accept](std::string_view offer, const auto& done) {
+        hooks.rtc_accept = [accept](std::string_view offer, auto&&, const auto& done) {
             auto answer = accept(offer);
             if (!answer) return done(answer.error());
             done(http::RtcAnswer{answer->peer, std::move(answer->sdp)});

@@ -38,6 +38,7 @@ Result<std::unique_ptr<PeerHub>> open_sharded(EventLoop& loop, const Clock& cloc
     auto count = std::make_unique<hub::ConnectionCount>(options.max_connections);
     const std::size_t crossing_bytes = options.buffer_budget_bytes / kCrossingShare;
     options.buffer_budget_bytes = (options.buffer_budget_bytes - crossing_bytes) / shards;
+    options.direct.max_pending = rtc::max_pending(options) / shards;
     std::vector<std::unique_ptr<hub::Shard>> opened;
     for (std::size_t i = 0; i < shards; ++i) {
         auto shard =
