@@ -4,27 +4,12 @@
 
 #include <algorithm>
 
-#include "rtc/mux/host_addresses.h"
+#include "rtc/mux/host_candidates.h"
 #include "rtc/udp_endpoint.h"
 
 namespace kollator::rtc {
 
 namespace {
-
-std::vector<Candidate> host_candidates(const std::vector<IpAddress>& addresses,
-                                       std::uint16_t port) {
-    std::vector<Candidate> candidates;
-    std::uint16_t preference = 65535;
-    for (const IpAddress& address : addresses) {
-        Candidate candidate;
-        // RFC 8445 5.1.1.3: candidates of different bases have different foundations.
-        candidate.foundation = std::to_string(candidates.size() + 1);
-        candidate.priority = candidate_priority(CandidateType::kHost, preference--);
-        candidate.address = {address, port};
-        candidates.push_back(std::move(candidate));
-    }
-    return candidates;
-}
 
 // The rest is for those who come by signaling, and for those who are connected.
 constexpr std::size_t kPendingShare = 8;
@@ -63,8 +48,16 @@ Result<std::unique_ptr<Endpoint>> open_endpoint(EventLoop& loop, const Clock& cl
     host_options.bound = (*socket)->local_address().ip;
     host_options.dual_stack = (*socket)->dual_stack();
     host_options.include_loopback = options.include_loopback;
-    std::vector<Candidate> candidates = host_candidates(
-        choose_host_addresses(host_options, machine_addresses()), (*socket)->local_address().port);
+    for (const IpAddress& address : host_options.announce) {
+        if (can_be_reached_at(host_options, address)) continue;
+        return make_error(
+            ErrorCode::kInvalid,
+            fmt::format("{} cannot be announced: the socket is bound to {}, which "
+                        "takes no IPv{}",
+                        address.text(), host_options.bound.text(), address.is_v6() ? 6 : 4));
+    }
+    HostCandidates candidates(std::move(host_options), (*socket)->local_address().port,
+                              machine_addresses);
     return std::unique_ptr<Endpoint>(
         std::make_unique<UdpEndpoint>(loop, clock, random, certificate, std::move(options),
                                       std::move(*socket), std::move(candidates)));

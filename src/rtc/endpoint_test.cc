@@ -132,6 +132,15 @@ TEST_F(EndpointTest, AnnouncesWhatItIsTold) {
     EXPECT_THAT(answer->sdp, Not(HasSubstr(" 127.0.0.1 " + std::to_string(endpoint_->port()))));
 }
 
+TEST_F(EndpointTest, AnnouncesNoAddressOfAFamilyThatItHasNot) {
+    options_.announce_addresses = {"203.0.113.77", "2001:db8::7"};
+    const auto refused =
+        open_endpoint(loop_, system_clock(), crypto::system_random(), certificate_, options_);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::kInvalid);
+    EXPECT_THAT(refused.error().detail, HasSubstr("2001:db8::7 cannot be announced"));
+}
+
 TEST_F(EndpointTest, TakesCandidatesInEveryForm) {
     open();
     const Result<Answer> answer = accept();

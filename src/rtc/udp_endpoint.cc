@@ -47,7 +47,7 @@ std::shared_ptr<SctpStack> make_stack(Random& random, const EndpointOptions& opt
 
 UdpEndpoint::UdpEndpoint(EventLoop& loop, const Clock& clock, Random& random,
                          const Certificate& certificate, EndpointOptions options,
-                         std::unique_ptr<UdpSocket> socket, std::vector<Candidate> candidates)
+                         std::unique_ptr<UdpSocket> socket, HostCandidates candidates)
     : loop_(loop),
       clock_(clock),
       random_(random),

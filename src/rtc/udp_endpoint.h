@@ -14,6 +14,7 @@
 #include "rtc/data_transport.h"
 #include "rtc/endpoint.h"
 #include "rtc/ice_servers.h"
+#include "rtc/mux/host_candidates.h"
 #include "rtc/mux/udp_socket.h"
 #include "rtc/peer_connection.h"
 #include "rtc/pending_peers.h"
@@ -36,7 +37,7 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
  public:
     UdpEndpoint(EventLoop& loop, const Clock& clock, Random& random, const Certificate& certificate,
                 EndpointOptions options, std::unique_ptr<UdpSocket> socket,
-                std::vector<Candidate> candidates);
+                HostCandidates candidates);
     ~UdpEndpoint() override;
 
     Result<Answer> accept(std::string_view offer_sdp,
@@ -142,7 +143,7 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     Random& random_;
     const Certificate& certificate_;
     const EndpointOptions options_;
-    const std::vector<Candidate> host_candidates_;
+    mutable HostCandidates host_candidates_;  ///< read anew as they are asked for
     const std::uint32_t transaction_secret_;
 
     std::shared_ptr<SctpStack> stack_;  ///< usrsctp: with every other endpoint

@@ -62,7 +62,7 @@ Status UdpEndpoint::check_not_called(const SocketAddress& address,
 
 std::vector<Candidate> UdpEndpoint::candidates() const {
     std::vector<Candidate> all;
-    if (!options_.relay_only) all = host_candidates_;
+    if (!options_.relay_only) all = host_candidates_.at(clock_.now());
     if (!servers_) return all;
     for (Candidate& candidate : servers_->candidates()) {
         if (options_.relay_only && candidate.relay == 0) continue;
@@ -282,7 +282,7 @@ PeerConnection* UdpEndpoint::accept_direct_check(const IcePath& path, ByteSpan d
 std::vector<DirectAddress> UdpEndpoint::direct_addresses() const {
     std::vector<DirectAddress> addresses;
     if (!acceptor_) return addresses;
-    for (const Candidate& candidate : host_candidates_) {
+    for (const Candidate& candidate : host_candidates_.at(clock_.now())) {
         addresses.push_back({candidate.address, certificate_.fingerprint()});
     }
     return addresses;

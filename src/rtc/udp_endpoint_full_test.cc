@@ -12,13 +12,12 @@ class FullSocketTest : public EndpointPairTest {
         client_ = open(client_certificate_, client_options_);
         auto socket = *UdpSocket::open(loop_, {*IpAddress::parse("127.0.0.1"), 0});
         socket_ = socket.get();
-        Candidate candidate;
-        candidate.foundation = "1";
-        candidate.priority = candidate_priority(CandidateType::kHost, 65535);
-        candidate.address = {*IpAddress::parse("127.0.0.1"), socket->local_address().port};
+        HostAddressOptions loopback;
+        loopback.bound = socket->local_address().ip;
+        HostCandidates candidates(loopback, socket->local_address().port, machine_addresses);
         worker_ = std::make_unique<UdpEndpoint>(loop_, system_clock(), crypto::system_random(),
                                                 worker_certificate_, worker_options_,
-                                                std::move(socket), std::vector{candidate});
+                                                std::move(socket), std::move(candidates));
     }
 
     UdpSocket* socket_ = nullptr;

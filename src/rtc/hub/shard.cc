@@ -130,7 +130,8 @@ void Shard::run(AcceptDirectCommand& command) {
 }
 
 void Shard::run(ReportCommand&) {
-    push(ReportEvent{endpoint_->stats(), endpoint_->local_candidates()});
+    push(ReportEvent{endpoint_->stats(), endpoint_->local_candidates(),
+                     endpoint_->direct_addresses()});
 }
 
 // ---- peers ----

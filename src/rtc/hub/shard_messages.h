@@ -138,6 +138,7 @@ struct ClosedEvent {
 struct ReportEvent {
     EndpointStats stats;
     std::vector<std::string> candidates;
+    std::vector<DirectAddress> direct_addresses;  ///< none where nobody may dial
 };
 
 using Event = std::variant<ReplyEvent, DialedEvent, ConnectedEvent, CandidateEvent, ChannelEvent,

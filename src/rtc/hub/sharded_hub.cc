@@ -39,7 +39,10 @@ void add(EndpointStats& sum, const EndpointStats& each) {
 // ---- the way to a shard, and back ----
 
 ShardedHub::Link::Link(EventLoop& loop, std::unique_ptr<Shard> shard)
-    : candidates(shard->candidates()), loop_(loop), shard_(std::move(shard)) {}
+    : candidates(shard->candidates()),
+      direct_addresses(shard->direct_addresses()),
+      loop_(loop),
+      shard_(std::move(shard)) {}
 
 void ShardedHub::Link::push(Command command) {
     commands_.push_back(std::move(command));
@@ -54,9 +57,6 @@ ShardedHub::ShardedHub(EventLoop& loop, std::unique_ptr<ConnectionCount> count,
     : loop_(loop), count_(std::move(count)), send_budget_{max_send_bytes, 0} {
     for (std::unique_ptr<Shard>& shard : shards) {
         report_.shards.push_back({shard->port(), {}});
-        for (DirectAddress& address : shard->direct_addresses()) {
-            direct_addresses_.push_back(std::move(address));
-        }
         kLog.info("event=shard number={} port={}", links_.size(), shard->port());
         links_.push_back(std::make_unique<Link>(loop_, std::move(shard)));
     }
@@ -249,7 +249,12 @@ void ShardedHub::accept_direct(Endpoint::DirectAcceptor acceptor) {
 }
 
 std::vector<DirectAddress> ShardedHub::direct_addresses() const {
-    return acceptor_ ? direct_addresses_ : std::vector<DirectAddress>();
+    std::vector<DirectAddress> all;
+    if (!acceptor_) return all;
+    for (const auto& link : links_) {
+        all.insert(all.end(), link->direct_addresses.begin(), link->direct_addresses.end());
+    }
+    return all;
 }
 
 // ---- reports ----
@@ -268,6 +273,10 @@ void ShardedHub::begin_report() {
 void ShardedHub::handle(std::size_t shard, ReportEvent& event) {
     report_.shards[shard].stats = event.stats;
     links_[shard]->candidates = std::move(event.candidates);
+    // Before it may be dialed a shard names none.
+    if (!event.direct_addresses.empty()) {
+        links_[shard]->direct_addresses = std::move(event.direct_addresses);
+    }
     if (--reports_owed_ == 0) finish_report();
 }
 

@@ -54,6 +54,7 @@ class ShardedHub final : public PeerHub {
 
         std::size_t peers = 0;  ///< of ours that are there
         std::vector<std::string> candidates;
+        std::vector<DirectAddress> direct_addresses;
 
      private:
         friend class ShardedHub;
@@ -87,7 +88,6 @@ class ShardedHub final : public PeerHub {
     const std::unique_ptr<ConnectionCount> count_;
     SendBudget send_budget_;
     Endpoint::DirectAcceptor acceptor_;
-    std::vector<DirectAddress> direct_addresses_;
     std::unordered_map<RequestId, OnReply> requests_;
     RequestId last_request_ = 0;
     PeerCounts counts_;

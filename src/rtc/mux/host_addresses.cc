@@ -27,6 +27,10 @@ std::vector<IpAddress> machine_addresses() {
     return addresses;
 }
 
+bool can_be_reached_at(const HostAddressOptions& options, const IpAddress& address) {
+    return options.dual_stack || address.is_v6() == options.bound.is_v6();
+}
+
 std::vector<IpAddress> choose_host_addresses(const HostAddressOptions& options,
                                              const std::vector<IpAddress>& machine) {
     std::vector<IpAddress> chosen;
@@ -34,13 +38,9 @@ std::vector<IpAddress> choose_host_addresses(const HostAddressOptions& options,
         const bool known = std::find(chosen.begin(), chosen.end(), address) != chosen.end();
         if (!known && chosen.size() < kMaxHostAddresses) chosen.push_back(address);
     };
-    const auto reachable = [&options](const IpAddress& address) {
-        return options.dual_stack || address.is_v6() == options.bound.is_v6();
-    };
-
     std::vector<IpAddress> loopback;
     for (const IpAddress& address : machine) {
-        if (!reachable(address) || !address.is_loopback()) continue;
+        if (!can_be_reached_at(options, address) || !address.is_loopback()) continue;
         loopback.push_back(address);
     }
     for (const IpAddress& address : options.announce) add(address);
@@ -48,7 +48,8 @@ std::vector<IpAddress> choose_host_addresses(const HostAddressOptions& options,
     if (options.announce.empty() && options.bound.is_unspecified()) {
         for (const IpAddress& address : machine) {
             const bool link_local_v6 = address.is_v6() && address.is_link_local();
-            if (reachable(address) && !address.is_loopback() && !link_local_v6) add(address);
+            if (can_be_reached_at(options, address) && !address.is_loopback() && !link_local_v6)
+                add(address);
         }
     }
     const bool bound_elsewhere = !options.bound.is_unspecified() && !options.bound.is_loopback();

@@ -16,6 +16,9 @@ struct HostAddressOptions {
     bool include_loopback = false;
 };
 
+/// Whether the socket takes what is sent to an address of this family.
+bool can_be_reached_at(const HostAddressOptions& options, const IpAddress& address);
+
 /// Which addresses an answer names, the best first; at most kMaxHostAddresses. Link-local v6 ones
 /// are left out (they need a scope, which SDP cannot say), and so are loopback ones unless the
 /// socket is bound to it, nothing else is there, or the options want it.
