@@ -43,7 +43,7 @@ struct IceServers::Relay {
 
 IceServers::IceServers(EventLoop& loop, const Clock& clock, Random& random,
                        IceServerOptions options, const SocketAddress& local,
-                       std::uint32_t transaction_prefix, IceServersHost& host)
+                       std::uint32_t transaction_prefix, IceServersHost& host, Resolve resolve)
     : loop_(loop),
       clock_(clock),
       random_(random),
@@ -52,6 +52,9 @@ IceServers::IceServers(EventLoop& loop, const Clock& clock, Random& random,
       transaction_prefix_(transaction_prefix),
       host_(host),
       resolver_(loop),
+      resolve_(resolve ? std::move(resolve)
+                       : [this](const std::string& name,
+                                Resolver::Done done) { resolver_.resolve(name, std::move(done)); }),
       timer_(loop) {
     for (const StunServerOptions& server : options_.stun) {
         reflexive_.push_back(std::make_unique<Reflexive>());
@@ -98,34 +101,54 @@ std::optional<SocketAddress> IceServers::usable(const std::string& address,
     return SocketAddress{*ip, port};
 }
 
+/// At first, and whenever one of its addresses has failed and is to be tried again.
+bool IceServers::wants_lookup(const Reflexive& server, TimePoint now) const {
+    if (server.resolving) return false;
+    if (server.resolve_at) return *server.resolve_at <= now;
+    return std::any_of(server.clients.begin(), server.clients.end(),
+                       [now](const StunClient& client) {
+                           return client.failed() && client.next_timeout() <= now;
+                       });
+}
+
 void IceServers::resolve_stun(std::size_t index) {
     Reflexive& server = *reflexive_[index];
     server.resolving = true;
     server.resolve_at.reset();
-    resolver_.resolve(server.server.host, [this, index](Result<Resolver::Addresses> addresses) {
+    resolve_(server.server.host, [this, index](const Result<Resolver::Addresses>& addresses) {
         Reflexive& resolved = *reflexive_[index];
         resolved.resolving = false;
+        const TimePoint now = clock_.now();
         if (addresses.ok()) {
-            take_stun_addresses(index, *addresses);
+            take_stun_addresses(resolved, *addresses);
         } else {
             kLog.warn("event=stun-unresolved error=\"{}\"", addresses.error().detail);
-            resolved.resolve_at = clock_.now() + kTryAgain;
         }
+        if (resolved.clients.empty()) resolved.resolve_at = now + kTryAgain;
+        // Where nothing new was learned, what is known is tried again.
+        for (StunClient& client : resolved.clients) client.handle_timeout(now);
         drain(resolved);
         arm();
     });
 }
 
-void IceServers::take_stun_addresses(std::size_t index, const Resolver::Addresses& addresses) {
-    Reflexive& server = *reflexive_[index];
+void IceServers::take_stun_addresses(Reflexive& server, const Resolver::Addresses& addresses) {
     std::set<bool> families;
-    server.clients.clear();
+    std::vector<StunClient> clients;
     for (const std::string& text : addresses) {
         const auto address = usable(text, server.server.port);
         if (!address || !families.insert(address->ip.is_v6()).second) continue;
-        server.clients.emplace_back(*address, transaction_prefix_, random_);
-        server.clients.back().start(clock_.now());
+        const auto known =
+            std::find_if(server.clients.begin(), server.clients.end(),
+                         [&](const StunClient& client) { return client.server() == *address; });
+        if (known != server.clients.end()) {
+            clients.push_back(*known);
+        } else {
+            clients.emplace_back(*address, transaction_prefix_, random_);
+            clients.back().start(clock_.now());
+        }
     }
+    server.clients = std::move(clients);
     if (server.clients.empty()) {
         kLog.warn("event=stun-unreachable server={} reason=\"no address of our families\"",
                   server.server.host);
@@ -136,7 +159,7 @@ void IceServers::connect_relay(Relay& relay) {
     relay.connect_at.reset();
     if (relay.server.transport != TurnTransport::kUdp) return open_stream(relay);
     relay.connecting = true;
-    resolver_.resolve(relay.server.host, [this, &relay](Result<Resolver::Addresses> addresses) {
+    resolve_(relay.server.host, [this, &relay](const Result<Resolver::Addresses>& addresses) {
         relay.connecting = false;
         if (addresses.ok()) {
             open_relay(relay, *addresses);
@@ -158,6 +181,7 @@ void IceServers::open_relay(Relay& relay, const Resolver::Addresses& addresses) 
     }
     kLog.warn("event=turn-unreachable server={} reason=\"no address of our families\"",
               relay.server.host);
+    relay.connect_at = clock_.now() + kTryAgain;
 }
 
 // ---- streams ----
@@ -292,6 +316,12 @@ void IceServers::drain(Relay& relay) {
     if (state == TurnState::kFailed) {
         kLog.warn("event=turn-failed server={} reason=\"{}\"", relay.server.host,
                   relay.client->failure());
+        if (relay.server.transport == TurnTransport::kUdp) {
+            // Not the client's own next attempt, which would be at the same address.
+            relay.client->stop(std::string(relay.client->failure()));
+            relay.told = relay.client->state();
+            relay.connect_at = clock_.now() + TurnClient::kRetry;
+        }
     }
     if (state == TurnState::kAllocated) {
         kLog.info("event=turn-allocated server={} relayed={}", relay.server.host,
@@ -365,8 +395,10 @@ void IceServers::run_timers() {
     const TimePoint now = clock_.now();
     for (std::size_t i = 0; i < reflexive_.size(); ++i) {
         Reflexive& server = *reflexive_[i];
-        if (server.resolve_at && *server.resolve_at <= now) resolve_stun(i);
-        for (StunClient& client : server.clients) client.handle_timeout(now);
+        if (wants_lookup(server, now)) resolve_stun(i);
+        for (StunClient& client : server.clients) {
+            if (!server.resolving || !client.failed()) client.handle_timeout(now);
+        }
         drain(server);
     }
     for (const auto& relay : relays_) {
@@ -384,7 +416,9 @@ void IceServers::arm() {
     };
     for (const auto& server : reflexive_) {
         consider(server->resolve_at);
-        for (const StunClient& client : server->clients) consider(client.next_timeout());
+        for (const StunClient& client : server->clients) {
+            if (!server->resolving || !client.failed()) consider(client.next_timeout());
+        }
     }
     for (const auto& relay : relays_) {
         consider(relay->connect_at);

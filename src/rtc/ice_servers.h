@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,13 +35,17 @@ class IceServersHost {
 };
 
 /// The STUN and TURN servers of an endpoint: resolves their names, learns how the endpoint's socket
-/// looks from outside, and holds one relayed address on each TURN server, for all peers. Loop
-/// thread only.
+/// looks from outside, and holds one relayed address on each TURN server, for all peers. A server
+/// that fails is looked up anew when it is tried again. Loop thread only.
 class IceServers {
  public:
-    /// All references outlive it. `local`: the endpoint's socket.
+    /// Names to addresses, as Resolver::resolve().
+    using Resolve = std::function<void(const std::string& host, Resolver::Done done)>;
+
+    /// All references outlive it. `local`: the endpoint's socket. `resolve`: empty but for tests.
     IceServers(EventLoop& loop, const Clock& clock, Random& random, IceServerOptions options,
-               const SocketAddress& local, std::uint32_t transaction_prefix, IceServersHost& host);
+               const SocketAddress& local, std::uint32_t transaction_prefix, IceServersHost& host,
+               Resolve resolve = {});
     ~IceServers();
     IceServers(const IceServers&) = delete;
     IceServers& operator=(const IceServers&) = delete;
@@ -64,7 +69,8 @@ class IceServers {
     struct Relay;
 
     void resolve_stun(std::size_t index);
-    void take_stun_addresses(std::size_t index, const Resolver::Addresses& addresses);
+    void take_stun_addresses(Reflexive& server, const Resolver::Addresses& addresses);
+    bool wants_lookup(const Reflexive& server, TimePoint now) const;
     void connect_relay(Relay& relay);
     void open_relay(Relay& relay, const Resolver::Addresses& addresses);
     void open_stream(Relay& relay);
@@ -90,6 +96,7 @@ class IceServers {
     IceServersHost& host_;
 
     Resolver resolver_;
+    const Resolve resolve_;
     Timer timer_;
     std::optional<TimePoint> armed_at_;
     std::vector<std::unique_ptr<Reflexive>> reflexive_;

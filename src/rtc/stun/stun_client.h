@@ -31,6 +31,8 @@ class StunClient {
     /// Ours as the server sees it; empty before the first answer, and again while the server is
     /// silent.
     const std::optional<SocketAddress>& mapped() const { return mapped_; }
+    /// The last attempt had no answer of use; the next is due at next_timeout().
+    bool failed() const { return !pending_ && !mapped_; }
     /// The first attempt has not ended yet.
     bool gathering() const { return gathering_; }
 
