@@ -198,8 +198,12 @@ TEST_P(PeerHubTrafficTest, ClosesConnectionsThatAreBusy) {
     constexpr std::size_t kEndless = 1'000'000;
     std::vector<PeerId> ids;
     for (int i = 0; i < 4; ++i) ids.push_back(call(kEndless, kEndless));
+    // All are connected before the first is closed: they are counted below.
+    ASSERT_TRUE(wait_for_clients([&] {
+        return std::all_of(at_clients_.begin(), at_clients_.end(),
+                           [](const auto& each) { return each->heard > 10; });
+    }));
     for (std::size_t i = 0; i < ids.size(); ++i) {
-        ASSERT_TRUE(wait_for_clients([&] { return at_clients_[i]->heard > 10; }));
         hub_->close(ids[i], "busy");
         ASSERT_TRUE(wait_for_clients(
             [&] { return at_clients_[i]->closed == 1 && at_hub_[i]->closed == 1; }));
