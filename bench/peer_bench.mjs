@@ -2,7 +2,7 @@
 // transport at the other end (peer_load). Round by round, one after the other, medians at the end.
 // Prints Markdown tables.
 //
-//   node bench/peer_bench.mjs [--rounds 3] [--requests 400] [--idle 1000,5000] [--seconds 60]
+//   node bench/peer_bench.mjs [--rounds 3] [--requests 400] [--idle 1000] [--seconds 60]
 //                             [--only kollator|reference] [--shards 1,2] [--build build/release]
 //
 // `--shards`: Kollator's RTC_SHARDS, each of them measured.
@@ -18,7 +18,7 @@ const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     requests: { type: 'string', default: '400' },
-    idle: { type: 'string', default: '' },
+    idle: { type: 'string', default: '1000' },
     seconds: { type: 'string', default: '60' },
     only: { type: 'string' },
     shards: { type: 'string', default: '1' },
