@@ -3,6 +3,7 @@
 #include <linux/if.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -23,6 +24,20 @@ struct Ipv6Request {
     int interface;
 };
 
+/// A new address is tentative for a moment, and nobody can send from it. False: after 10 s still.
+inline bool can_be_used(const IpAddress& address) {
+    sockaddr_storage raw{};
+    const socklen_t size = SocketAddress{address, 0}.to_sockaddr(raw, false);
+    for (int tries = 0; tries < 10'000; ++tries) {
+        const int descriptor = ::socket(AF_INET6, SOCK_DGRAM, 0);
+        const bool bound = ::bind(descriptor, reinterpret_cast<const sockaddr*>(&raw), size) == 0;
+        ::close(descriptor);
+        if (bound) return true;
+        ::poll(nullptr, 0, 1);
+    }
+    return false;
+}
+
 /// Runs `body` on a thread with a network namespace of its own, which has nothing but loopback with
 /// ::1 and `second` as its addresses. False where that is not allowed, or there is no IPv6.
 inline bool run_in_own_network(const IpAddress& second, const std::function<void()>& body) {
@@ -40,7 +55,8 @@ inline bool run_in_own_network(const IpAddress& second, const std::function<void
         std::memcpy(&request.address, second.bytes().data(), sizeof(request.address));
         ready = ready && ::ioctl(descriptor, SIOCSIFADDR, &request) == 0;
         ::close(descriptor);
-        if (!ready) return;
+        const IpAddress first = *IpAddress::parse("::1");
+        if (!ready || !can_be_used(first) || !can_be_used(second)) return;
         ran = true;
         body();
     });
