@@ -377,7 +377,8 @@ TEST_F(ReceiverTest, AnOldForwardTsnSkipsNothing) {
 
 TEST_F(ReceiverTest, WhileMemoryIsScarceOnlyWhatIsNextIsTakenBeyondALittle) {
     Receiver large{pool, {1, 1'000'000, 1'000'000, 200'000, 1160, 16}};
-    DataChunk data = fragment(0, std::string(1000, 'x'));
+    const std::string payload(1000, 'x');
+    DataChunk data = fragment(0, payload);
     const auto give = [&](std::uint32_t tsn, bool is_scarce) {
         data.tsn = tsn;
         data.flags = kU | (tsn == 1 ? kB : 0);
