@@ -23,6 +23,10 @@ async function answer({ RTCPeerConnection, signal }, labels, change = (sdp) => s
         30_000,
         "the server's channels",
     );
+    // Chromium calls a channel that it was offered open before its own end is, and drops what is
+    // sent meanwhile: its first message then has the second one's place (once in 600 connections).
+    // The server tells of a channel once the browser's DATA_CHANNEL_ACK has come.
+    for (const _ of labels) await signal.event(peer, "channel");
     return { pc, peer, channels };
 }
 
