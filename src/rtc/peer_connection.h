@@ -126,6 +126,7 @@ class PeerConnection final : private DataTransportSink, private DataTransportObs
     std::vector<SocketAddress> called;
     /// Managed by the endpoint: where this connection is listed by its address.
     std::optional<IpAddress> listed_ip;
+    std::size_t listed_at = 0;
     /// Managed by the endpoint: when its timer will call, and whether it is listed there.
     std::optional<TimePoint> scheduled;
     bool marked = false;

@@ -184,8 +184,8 @@ void UdpEndpoint::handle_data(const IcePath& path, ByteSpan datagram) {
 void UdpEndpoint::handle_stray_data(const IcePath& path, ByteSpan datagram) {
     if (path.relay != 0 || datagram.size() < kLeastStrayBytes) return;
     if (datagram[0] != static_cast<std::uint8_t>(RecordType::kApplicationData)) return;
-    const std::size_t candidates = by_ip_.count(path.remote.ip);
-    if (candidates == 0 || candidates > kMaxStrayPeers) return;
+    const auto there = by_ip_.find(path.remote.ip);
+    if (there == by_ip_.end() || there->second.size() > kMaxStrayPeers) return;
     const TimePoint now = clock_.now();
     while (!strays_.empty() && strays_.front().first + kStrayWindow <= now) strays_.pop_front();
     const bool asked = std::any_of(strays_.begin(), strays_.end(), [&path](const auto& stray) {
@@ -193,21 +193,29 @@ void UdpEndpoint::handle_stray_data(const IcePath& path, ByteSpan datagram) {
     });
     if (asked || strays_.size() >= kMaxStrays) return;
     strays_.emplace_back(now, path.remote);
-    const auto [begin, end] = by_ip_.equal_range(path.remote.ip);
-    for (auto each = begin; each != end; ++each) {
-        each->second->check_stray(now, path, datagram);
-        mark(*each->second);
+    for (PeerConnection* peer : there->second) {
+        peer->check_stray(now, path, datagram);
+        mark(*peer);
     }
 }
 
+/// Thousands may be with one address, behind a NAT or a proxy: the last one takes the place of who
+/// leaves.
 void UdpEndpoint::list_by_ip(PeerConnection& peer, const std::optional<IpAddress>& ip) {
     if (peer.listed_ip == ip) return;
     if (peer.listed_ip) {
-        const auto [begin, end] = by_ip_.equal_range(*peer.listed_ip);
-        by_ip_.erase(
-            std::find_if(begin, end, [&peer](const auto& each) { return each.second == &peer; }));
+        const auto there = by_ip_.find(*peer.listed_ip);
+        std::vector<PeerConnection*>& peers = there->second;
+        peers[peer.listed_at] = peers.back();
+        peers[peer.listed_at]->listed_at = peer.listed_at;
+        peers.pop_back();
+        if (peers.empty()) by_ip_.erase(there);
     }
-    if (ip) by_ip_.emplace(*ip, &peer);
+    if (ip) {
+        std::vector<PeerConnection*>& peers = by_ip_[*ip];
+        peer.listed_at = peers.size();
+        peers.push_back(&peer);
+    }
     peer.listed_ip = ip;
 }
 

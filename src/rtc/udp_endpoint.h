@@ -153,7 +153,7 @@ class UdpEndpoint final : public Endpoint, private PeerHost, private IceServersH
     std::unordered_map<std::string, PeerConnection*, KeyedHash, std::equal_to<>> by_ufrag_;
     std::unordered_map<RouteKey, Route, RouteHash> routes_;
     /// Those that are sent to directly, by the address without its port.
-    std::unordered_multimap<IpAddress, PeerConnection*, IpHash> by_ip_;
+    std::unordered_map<IpAddress, std::vector<PeerConnection*>, IpHash> by_ip_;
     std::deque<std::pair<TimePoint, SocketAddress>> strays_;  ///< asked about of late
     std::set<std::pair<TimePoint, PeerId>> deadlines_;
     std::vector<PeerId> marked_;
