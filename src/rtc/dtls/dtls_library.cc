@@ -43,12 +43,46 @@ const std::array<Taken, 9>& taken_operations() {
     return operations;
 }
 
-bool is_taken(const Taken& taken, const OSSL_ALGORITHM& algorithm) {
+std::string_view first_name(const OSSL_ALGORITHM& algorithm) {
     const std::string_view names(algorithm.algorithm_names);
-    const std::string_view first = names.substr(0, names.find(':'));
-    return std::find(taken.names.begin(), taken.names.end(), first) != taken.names.end() &&
+    return names.substr(0, names.find(':'));
+}
+
+bool is_taken(const Taken& taken, const OSSL_ALGORITHM& algorithm) {
+    return std::find(taken.names.begin(), taken.names.end(), first_name(algorithm)) !=
+               taken.names.end() &&
            std::string_view(algorithm.property_definition).find(taken.property) !=
                std::string_view::npos;
+}
+
+/// The default provider's check of EC keys.
+OSSL_FUNC_keymgmt_validate_fn*& base_validate() {
+    static OSSL_FUNC_keymgmt_validate_fn* function = nullptr;
+    return function;
+}
+
+/// libssl has each peer's ephemeral key checked in full: that the order of its group times the
+/// point is infinity, which costs as much as the key agreement. Our groups have cofactor 1 (SEC
+/// 2, 2.4.2 and 2.5.1): every point of the curve but infinity has that order. The quick check
+/// refuses what is infinity or not on the curve.
+int validate_quickly(const void* key, int selection, int) {
+    return base_validate()(key, selection, OSSL_KEYMGMT_VALIDATE_QUICK_CHECK);
+}
+
+/// provider-keymgmt(7): `entry` with validate_quickly().
+OSSL_ALGORITHM with_quick_check(const OSSL_ALGORITHM& entry) {
+    static std::vector<OSSL_DISPATCH> functions;
+    functions.clear();
+    for (const OSSL_DISPATCH* each = entry.implementation; each->function_id != 0; ++each) {
+        functions.push_back(*each);
+        if (each->function_id != OSSL_FUNC_KEYMGMT_VALIDATE) continue;
+        base_validate() = OSSL_FUNC_keymgmt_validate(each);
+        functions.back().function = reinterpret_cast<void (*)()>(validate_quickly);
+    }
+    functions.push_back({0, nullptr});
+    OSSL_ALGORITHM quick = entry;
+    quick.implementation = functions.data();
+    return quick;
 }
 
 /// provider-base(7): a provider whose algorithms are some of another's, and work on its context.
@@ -64,7 +98,9 @@ class Subset {
             const OSSL_ALGORITHM* each =
                 OSSL_PROVIDER_query_operation(base, taken.operation, &no_cache);
             for (; each != nullptr && each->algorithm_names != nullptr; ++each) {
-                if (is_taken(taken, *each)) own.push_back(*each);
+                if (!is_taken(taken, *each)) continue;
+                const bool curve = taken.operation == OSSL_OP_KEYMGMT && first_name(*each) == "EC";
+                own.push_back(curve ? with_quick_check(*each) : *each);
             }
             whole = whole && own.size() == taken.names.size();
             own.push_back({});  // the end

@@ -39,6 +39,36 @@ X509Ptr self_signed(EVP_PKEY* key) {
     return certificate;
 }
 
+/// Whether libssl would agree on a secret with a peer that sends this ephemeral key.
+bool agrees(const KeyPtr& own, ByteSpan point) {
+    const KeyPtr peer(EVP_PKEY_new());
+    EXPECT_EQ(EVP_PKEY_copy_parameters(peer.get(), own.get()), 1);
+    if (EVP_PKEY_set1_encoded_public_key(peer.get(), point.data(), point.size()) != 1) return false;
+    const OpensslPtr<EVP_PKEY_CTX, EVP_PKEY_CTX_free> context(
+        EVP_PKEY_CTX_new_from_pkey(dtls_library(), own.get(), nullptr));
+    EXPECT_EQ(EVP_PKEY_derive_init(context.get()), 1);
+    return EVP_PKEY_derive_set_peer(context.get(), peer.get()) == 1;
+}
+
+class EphemeralKeys : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(EphemeralKeys, MustBePointsOfTheCurve) {
+    const KeyPtr own(EVP_PKEY_Q_keygen(dtls_library(), nullptr, "EC", GetParam()));
+    const KeyPtr other(EVP_PKEY_Q_keygen(dtls_library(), nullptr, "EC", GetParam()));
+    ASSERT_TRUE(own && other);
+    unsigned char* raw = nullptr;
+    const std::size_t size = EVP_PKEY_get1_encoded_public_key(other.get(), &raw);
+    Bytes point(raw, raw + size);
+    OPENSSL_free(raw);
+    EXPECT_TRUE(agrees(own, point));
+    point.back() ^= 1;
+    EXPECT_FALSE(agrees(own, point)) << "not on the curve";
+    // SEC 1, 2.3.3: a single 0.
+    EXPECT_FALSE(agrees(own, Bytes{0})) << "infinity";
+}
+INSTANTIATE_TEST_SUITE_P(OfEachGroup, EphemeralKeys, ::testing::Values("P-256", "P-384"),
+                         [](const auto& tested) { return std::string(tested.param).erase(1, 1); });
+
 struct Ours final : DtlsSink {
     void on_dtls_datagram(ByteSpan datagram) override {
         outbox.emplace_back(datagram.begin(), datagram.end());
