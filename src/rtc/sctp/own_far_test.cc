@@ -113,6 +113,17 @@ TEST(OwnSctpBuffer, IsFilledAsItEmpties) {
     EXPECT_GT(static_cast<double>(pair.b.bytes_received - before), 0.75 * kBufferBytes * 2 / 0.05);
 }
 
+/// A busy worker's: pacing comes late each time, and must not be taken for having nothing to send.
+TEST(OwnSctpBusyLoop, TheWindowGrowsAllTheSame) {
+    SctpLink link;
+    link.delay = milliseconds(2);
+    SctpPair pair(3, link);
+    pair.turn = milliseconds(10);
+    const Carried carried = carry(pair);
+    // The least buffer each second turn.
+    EXPECT_GT(carried.bytes_per_second, 256 * 1024 / 0.02);
+}
+
 /// Others that are connected and idle take nothing of what an uploader's window may be.
 TEST(OwnSctpReceiveWindow, AnUploaderFillsTheLinkBesideAThousandIdleConnections) {
     SctpLink link;

@@ -120,6 +120,8 @@ class SctpPair {
     TimePoint now{std::chrono::hours(1)};
     std::uint64_t packets = 0;
     std::function<bool(ByteSpan)> drop;
+    /// What a turn of the loop takes that both ends are on; what is due meanwhile comes late.
+    Duration turn = std::chrono::microseconds(1);
 
  private:
     struct Arrival {
@@ -176,7 +178,7 @@ class SctpPair {
         if (real_) return now + real_steps_.next();
         TimePoint next = std::min(a.stack->next_timeout(now), b.stack->next_timeout(now));
         if (!arrivals_.empty()) next = std::min(next, arrivals_.begin()->first);
-        return std::max(next, now + std::chrono::microseconds(1));
+        return std::max(next, now + std::chrono::duration_cast<TimePoint::duration>(turn));
     }
     SeededRandom random_;
     SeededRandom stack_random_;

@@ -51,17 +51,19 @@ bool Sender::may_send(std::size_t bytes, TimePoint now) {
     // RFC 9260 6.1, A: "regardless of the value of rwnd ... the data sender can always have one
     // DATA chunk in flight".
     if (in_flight == 0) return true;
-    if (in_flight + bytes > peer_window_bytes_) return false;
     const std::size_t cap = flight_cap_.bytes();
-    if (cap != 0 && in_flight >= cap) return false;
+    if (in_flight + bytes > peer_window_bytes_ || (cap != 0 && in_flight >= cap)) {
+        limited_ = false;
+        return false;
+    }
     // 6.1, B: "MUST NOT transmit new data ... if ... cwnd or more bytes of data outstanding".
     if (in_flight >= congestion_.window_bytes()) {
         limited_ = true;
         return false;
     }
     if (pacer_.may_send(now)) return true;
-    // What would come in time counts as sent, or the window would not grow.
-    limited_ = in_flight >= congestion_.window_bytes() / 2;
+    // RFC 9002 7.8: not limited by the application where the window would be full without pacing.
+    limited_ = buffered_bytes_ >= congestion_.window_bytes();
     paced_until_ = pacer_.next_time();
     return false;
 }
@@ -82,7 +84,6 @@ bool Sender::fill(PacketBuilder& packet, TimePoint now) {
         now - *last_sent_ > round_trip_.timeout()) {
         congestion_.on_idle();
     }
-    limited_ = false;
     bool added = false;
     if (fill_lost(packet, now, added)) fill_new(packet, now, added);
     if (!added) return false;
@@ -129,6 +130,7 @@ void Sender::fill_new(PacketBuilder& packet, TimePoint now, bool& added) {
         write(packet, tsn, queues_.empty());
         added = true;
     }
+    limited_ = false;
 }
 
 void Sender::write(PacketBuilder& packet, Tsn tsn, bool immediate) {

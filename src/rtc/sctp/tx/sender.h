@@ -84,7 +84,8 @@ class Sender {
     SendWindow window_;
     std::uint64_t next_order_ = 1;
     std::size_t peer_window_bytes_;
-    bool limited_ = false;  ///< by the congestion window, when packets were last made
+    /// By the congestion window, when something could last not go. Not where a turn ended first.
+    bool limited_ = false;
     std::optional<TimePoint> paced_until_;  ///< there is more to send then
     bool probing_ = false;                  ///< the next packet asks for an answer at once
     std::size_t buffered_bytes_ = 0;
