@@ -49,7 +49,7 @@ check-all: check ## and the sanitizers, interoperability, and a minute for each 
 	@cd build/asan && KOLLATOR_INTEROP_MEGABYTES=100 $(CTEST) --label-exclude '^(lint|e2e)$$'
 	@cmake --preset tsan
 	@cmake --build build/tsan --parallel $(JOBS)
-	@cd build/tsan && $(CTEST) --label-regex '^(unit|sim|integration)$$'
+	@cd build/tsan && TSAN_OPTIONS=suppressions=$(CURDIR)/tests/support/tsan.supp $(CTEST) --label-regex '^(unit|sim|integration)$$'
 	@$(MAKE) fuzz
 
 bench: build ## the tables of docs/performance.md, measured here

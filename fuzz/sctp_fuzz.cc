@@ -19,10 +19,15 @@ constexpr std::uint8_t kPassTime = 1;
 constexpr std::uint8_t kSend = 2;
 constexpr std::uint8_t kReset = 4;
 constexpr std::uint8_t kNoPoll = 8;
+constexpr std::uint8_t kUnread = 128;
+
+/// What the least receive budget (1 MiB) lets an association hold, and a packet more.
+constexpr std::size_t kMostUnreadBytes = 1024 * 1024 * 5 / 4 + 4 * 65536;
 
 class FuzzPeer final : public SctpObserver {
  public:
-    explicit FuzzPeer(bool connected) : stack_(make_sctp_stack(random_)) {
+    explicit FuzzPeer(bool connected)
+        : stack_(make_sctp_stack(random_, {.receive_budget_bytes = 0})) {
         association_ = stack_->make({}, *this);
         association_->connect(now_);
         if (connected) shake_hands();
@@ -63,6 +68,7 @@ class FuzzPeer final : public SctpObserver {
             if ((flags & 32) != 0) options.max_retransmits = 0;
             static_cast<void>(association_->send(options, body, as_bytes("x")).ok());
         }
+        association_->set_reading((flags & kUnread) == 0);
         if ((flags & kReset) != 0) association_->reset_stream(flags >> 4);
         if ((flags & kPassTime) != 0) {
             now_ = std::max(now_,
@@ -79,6 +85,7 @@ class FuzzPeer final : public SctpObserver {
         association_->handle_packet(packet, now_);
         if ((flags & kNoPoll) == 0) poll();
         KOLLATOR_CHECK(stack_->stats().buffered_bytes == association_->buffered_bytes());
+        KOLLATOR_CHECK(stack_->stats().unread_bytes <= kMostUnreadBytes);
     }
 
     /// As an endpoint does: for as long as there is something to do, which must end.

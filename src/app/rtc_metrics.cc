@@ -16,6 +16,8 @@ RtcMetrics::RtcMetrics(MetricsRegistry& registry)
       active_(registry.gauge("kollator_rtc_connections", "Peers connected now")),
       buffered_bytes_(registry.gauge("kollator_rtc_buffered_bytes",
                                      "Sent and not acknowledged, or waiting to be sent")),
+      unread_bytes_(registry.gauge("kollator_rtc_unread_bytes",
+                                   "Received by SCTP, and not whole yet or not read")),
       connected_(registry.counter("kollator_rtc_connections_total", "Peers ever connected")),
       bytes_sent_(registry.counter("kollator_rtc_sent_bytes_total", "UDP payload")),
       bytes_received_(registry.counter("kollator_rtc_received_bytes_total", "UDP payload")),
@@ -55,6 +57,7 @@ void RtcMetrics::refresh(const rtc::HubReport& report) {
     const rtc::EndpointStats& now = report.total;
     active_.set(static_cast<double>(now.active));
     buffered_bytes_.set(static_cast<double>(now.buffered_bytes));
+    unread_bytes_.set(static_cast<double>(now.unread_bytes));
     advance(connected_, last_.total, now.total);
     advance(bytes_sent_, last_.bytes_sent, now.bytes_sent);
     advance(bytes_received_, last_.bytes_received, now.bytes_received);

@@ -31,6 +31,7 @@ class RtcMetrics {
     rtc::EndpointStats last_;
     Gauge active_;
     Gauge buffered_bytes_;
+    Gauge unread_bytes_;
     Counter connected_;
     Counter bytes_sent_;
     Counter bytes_received_;

@@ -119,6 +119,7 @@ struct EndpointStats {
     std::uint64_t packets_dropped = 0;      ///< not sent: the kernel refused them, or had no room
     std::uint64_t retransmitted_bytes = 0;  ///< user data that SCTP sent again
     std::size_t buffered_bytes = 0;         ///< sent and not acknowledged, or waiting to be sent
+    std::size_t unread_bytes = 0;           ///< received, and not whole or not read
 };
 
 struct Answer {

@@ -138,6 +138,7 @@ EndpointStats UdpEndpoint::stats() const {
     const SctpStats sctp = stack_->stats();
     stats.retransmitted_bytes = sctp.retransmitted_bytes;
     stats.buffered_bytes = sctp.buffered_bytes;
+    stats.unread_bytes = sctp.unread_bytes;
     return stats;
 }
 

@@ -292,12 +292,14 @@ TEST_P(PeerHubTest, HoldsBackWhatAPeerDoesNotRead) {
     EXPECT_LE(sent, total / 2);
     EXPECT_GT(heard_.channel->buffered_bytes(), 0U);
     EXPECT_EQ(client.heard->messages.size(), 0U);
+    EXPECT_GE(client.endpoint->stats().unread_bytes, block.size());
 
     client.endpoint->set_reading(client.peer, true);
     EXPECT_TRUE(wait_for([&] {
         fill();
         return client.heard->messages.size() == total / block.size();
     }));
+    EXPECT_EQ(client.endpoint->stats().unread_bytes, 0U);
 }
 
 }  // namespace

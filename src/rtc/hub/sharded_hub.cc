@@ -32,6 +32,7 @@ void add(EndpointStats& sum, const EndpointStats& each) {
     sum.packets_dropped += each.packets_dropped;
     sum.retransmitted_bytes += each.retransmitted_bytes;
     sum.buffered_bytes += each.buffered_bytes;
+    sum.unread_bytes += each.unread_bytes;
 }
 
 }  // namespace
