@@ -97,6 +97,14 @@ std::vector<front::IceServer> ice_servers(const config::Config& config) {
     std::vector<front::IceServer> servers;
     if (!config.stun_servers.empty()) servers.push_back({config.stun_servers, "", ""});
     for (const config::TurnServer& turn : config.turn_servers) {
+        // RTCPeerConnection refuses all servers where a TURN server has no user.
+        if (config.turn_secret.empty() && (turn.username.empty() || turn.credential.empty())) {
+            kLog.warn(
+                "event=turn-not-for-browsers server={} why=\"neither a user and a password "
+                "in TURN_SERVERS nor TURN_SECRET\"",
+                turn.url);
+            continue;
+        }
         servers.push_back({{turn.url}, turn.username, turn.credential});
     }
     return servers;
@@ -112,6 +120,7 @@ Result<std::unique_ptr<front::Front>> start_front(EventLoop& loop, const config:
     options.shared_key.assign(key.begin(), key.end());
     options.worker_health_timeout = config.worker_health_timeout;
     options.ice_servers = ice_servers(config);
+    options.turn_secret = config.turn_secret;
     options.assets = front::web_assets();
     options.metrics = &metrics;
     return front::make_front(loop, system_clock(), crypto::system_random(), std::move(options));

@@ -266,9 +266,10 @@ void add_network(std::vector<Setting>& all) {
                    })});
     all.push_back(
         {"TURN_SECRET", "", "a secret shared with the TURN servers",
-         "What coturn calls `static-auth-secret`: the worker makes its TURN user names and "
-         "passwords from it, in place of those in TURN_SERVERS.",
-         kWorker, true, false, text(&Config::turn_secret)});
+         "What coturn calls `static-auth-secret`: TURN user names and passwords are made from it, "
+         "in place of those in TURN_SERVERS: the worker's own, and by the front one for each "
+         "client, for a day.",
+         kBoth, true, false, text(&Config::turn_secret)});
     all.push_back({"TURN_CA_FILE", "", "the path of a PEM file",
                    "Certificate authorities for `turns:` servers, in place of the system's.",
                    kWorker, false, false, path(&Config::turn_ca_file)});

@@ -1,6 +1,7 @@
 #include "front/front.h"
 
 #include "base/log.h"
+#include "crypto/turn_credentials.h"
 #include "front/documents.h"
 #include "http/http_server.h"
 #include "http/static_asset.h"
@@ -55,6 +56,7 @@ class FrontServer final : public Front {
     Response get_health() const;
     Response get_workers() const;
     Response post_bootstrap(const Request& request) const;
+    std::vector<IceServer> ice_servers() const;
 
     const Clock& clock_;
     const FrontOptions options_;
@@ -91,8 +93,21 @@ Response FrontServer::post_bootstrap(const Request& request) const {
         response.headers.emplace_back("Retry-After", "2");
         return http::fresh(std::move(response));
     }
-    return http::fresh(
-        http::json_response(200, bootstrap_json(chosen, *url, options_.ice_servers)));
+    return http::fresh(http::json_response(200, bootstrap_json(chosen, *url, ice_servers())));
+}
+
+/// As a client may use them from now on.
+std::vector<IceServer> FrontServer::ice_servers() const {
+    std::vector<IceServer> servers = options_.ice_servers;
+    if (options_.turn_secret.empty()) return servers;
+    for (IceServer& server : servers) {
+        if (!server.urls.front().starts_with("turn")) continue;
+        auto made =
+            crypto::turn_credentials(options_.turn_secret, server.username, clock_.wall_now());
+        server.username = std::move(made.username);
+        server.credential = std::move(made.password);
+    }
+    return servers;
 }
 
 void FrontServer::add_routes() {

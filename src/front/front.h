@@ -34,6 +34,8 @@ struct FrontOptions {
     /// WORKER_HEALTH_TIMEOUT; one second of grace is added.
     Duration worker_health_timeout = std::chrono::seconds(1);
     std::vector<IceServer> ice_servers;
+    /// TURN_SECRET: clients get a user and a password for a day each, in place of `ice_servers`'.
+    std::string turn_secret;
     std::span<const WebAsset> assets;  ///< web_assets(), or a test's own; outlive the front
     HubLimits limits;
     std::size_t max_connections = 12'000;  ///< WebSockets and HTTP

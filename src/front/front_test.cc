@@ -69,6 +69,7 @@ class FrontTest : public ::testing::Test {
         options.assets = kAssets;
         options.ice_servers = {{{"stun:s.example:3478"}, "", ""},
                                {{"turn:t.example"}, "user", "secret"}};
+        options.turn_secret = turn_secret_;
         auto made = make_front(loop_, clock_, random_, std::move(options));
         ASSERT_TRUE(made.ok()) << made.error().detail;
         front_ = *std::move(made);
@@ -144,6 +145,7 @@ class FrontTest : public ::testing::Test {
     ManualClock clock_;
     SeededRandom random_{11};
     std::uint64_t stamp_ = 1'763'800'000;
+    std::string turn_secret_;
     std::uint16_t port_ = 0;
     std::unique_ptr<Front> front_;
 };
@@ -261,6 +263,19 @@ TEST_F(FrontTest, BootstrapTellsTheWorkerTheWayAndTheIceServers) {
     EXPECT_EQ(json::parse(fetch("POST", "/bootstrap", "X-Forwarded-Proto: https\r\n").body)
                   .at("signaling"),
               "wss://localhost/signaling");
+}
+
+TEST_F(FrontTest, BootstrapGivesEachClientATurnPasswordOfItsOwnTime) {
+    turn_secret_ = "shared";
+    start(0);
+    Recorder worker;
+    const auto side = connect_worker(worker, "w");
+    ASSERT_TRUE(until([&] { return front_->living_workers() == 1; }));
+    const json servers = json::parse(fetch("POST", "/bootstrap").body).at("iceServers");
+    EXPECT_EQ(servers.at(0), (json{{"urls", {"stun:s.example:3478"}}}));
+    // Good for a day by the test's clock; as turn_credentials_test.cc says.
+    EXPECT_EQ(servers.at(1).at("username"), "1763886400:user");
+    EXPECT_EQ(servers.at(1).at("credential"), "+HyqLPw25hE9+utXMH1qdoJ71x0=");
 }
 
 TEST_F(FrontTest, HealthWarnsWithoutAWorker) {

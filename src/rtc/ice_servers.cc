@@ -4,8 +4,7 @@
 #include <set>
 
 #include "base/log.h"
-#include "crypto/base64.h"
-#include "crypto/hash.h"
+#include "crypto/turn_credentials.h"
 
 namespace kollator::rtc {
 
@@ -15,8 +14,6 @@ const log::Logger kLog("rtc");
 
 // How long after a name could not be resolved, or a stream was lost, we try again.
 constexpr Duration kTryAgain = std::chrono::seconds(30);
-// The REST form of credentials carries its end; servers look at it when the allocation is made.
-constexpr std::chrono::hours kCredentialLifetime{24};
 
 }  // namespace
 
@@ -285,14 +282,9 @@ void IceServers::send(const IcePath& path, ByteSpan datagram) {
 
 TurnCredentials IceServers::credentials_of(const TurnServerOptions& server) const {
     if (options_.turn_secret.empty()) return {server.username, server.password};
-    // coturn's use-auth-secret (draft-uberti-behave-turn-rest-00): the user name is the end of its
-    // validity in seconds, and a name; the password is its HMAC with the secret.
-    const auto end = std::chrono::duration_cast<std::chrono::seconds>(
-        clock_.wall_now().time_since_epoch() + kCredentialLifetime);
-    const std::string name = server.username.empty() ? "kollator" : server.username;
-    const std::string username = std::to_string(end.count()) + ":" + name;
-    return {username,
-            crypto::base64(crypto::hmac_sha1(as_bytes(options_.turn_secret), as_bytes(username)))};
+    const auto made =
+        crypto::turn_credentials(options_.turn_secret, server.username, clock_.wall_now());
+    return {made.username, made.password};
 }
 
 // ---- what comes of it ----

@@ -13,7 +13,7 @@ import { scratchFolder, writeRandomFile } from "../e2e/support/files.mjs";
 import { kollator } from "../support/cli.mjs";
 import { INTERNET, NatLab, TURNS_PORT, TURN_PORT, whyNoLab } from "../support/nat_lab.mjs";
 import { run, sha256, startWorker, until } from "../support/worker.mjs";
-import { Coturn, password, user } from "./coturn.mjs";
+import { Coturn, password, secret, user } from "./coturn.mjs";
 
 const FILE_BYTES = 3_000_000;
 const FIRST_FRONT_PORT = 8100;
@@ -84,15 +84,15 @@ async function makeSites(clientNat, workerNat, workerSettings) {
     };
 }
 
-/** A front on the internet that names a relay to clients: its URL. */
-async function startFront(context, turn) {
+/** A front on the internet; `relay`: its settings where it names one to clients. Its URL. */
+async function startFront(context, relay = {}) {
     const port = FIRST_FRONT_PORT + fronts++;
     const settings = {
         FRONT_PORT: String(port),
         DATA_DIR: join(folder, `front-${port}`),
         WORKER_SHARED_KEY_PATH: join(folder, "key"),
         STUN_SERVERS: STUN,
-        ...(turn && { TURN_SERVERS: TURN[turn] }),
+        ...relay,
     };
     const front = run("front", settings, lab.internet.via);
     front.stderr.resume();
@@ -140,7 +140,8 @@ describe("transfers go", { skip, concurrency: 4 }, () => {
         const who = Object.entries(relays).map(([side, transport]) => `${side}'s by ${transport}`);
         const name = `${clientNat} to ${workerNat}, relays: ${who.join(" and ") || "none"}`;
         test(name, async (context) => {
-            const front = await startFront(context, relays.client);
+            const relay = relays.client && { TURN_SERVERS: TURN[relays.client] };
+            const front = await startFront(context, relay);
             const { client, site, close } = await makeSites(clientNat, workerNat, () => ({
                 ...behindFront(front),
                 ...(relays.worker && { TURN_SERVERS: TURN[relays.worker] }),
@@ -166,9 +167,25 @@ describe("transfers go", { skip, concurrency: 4 }, () => {
         assertWay(site, "direct");
     });
 
+    test("by a relay for which the front gives each client a password", async (context) => {
+        const ports = [TURN_PORT + 2, TURNS_PORT + 2];
+        const other = { useSecret: true, address: INTERNET, via: lab.internet.via, ports };
+        const coturnOfSecret = await Coturn.start(other);
+        context.after(() => coturnOfSecret.stop());
+        const front = await startFront(context, {
+            TURN_SERVERS: `turn:${INTERNET}:${ports[0]}`,
+            TURN_SECRET: secret,
+        });
+        const nat = "symmetric"; // twice: without a relay they do not meet
+        const { client, close } = await makeSites(nat, nat, () => behindFront(front));
+        context.after(close);
+        await knownTo(front, client);
+        await putAndGet(client, ["--front", front]);
+    });
+
     test("by a relay at first, then directly", async (context) => {
         const size = 8_000_000;
-        const front = await startFront(context, "udp");
+        const front = await startFront(context, { TURN_SERVERS: TURN.udp });
         const nat = "port-restricted";
         const { client, close } = await makeSites(nat, nat, () => ({
             ...behindFront(front),
