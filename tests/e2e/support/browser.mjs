@@ -28,6 +28,8 @@ export async function openProfile(options = {}) {
         executablePath: "/usr/bin/chromium",
         args: ARGUMENTS,
         acceptDownloads: true,
+        // Where the locale is POSIX, Chromium neither reads nor saves names beyond ASCII.
+        env: { ...process.env, LC_ALL: "C.UTF-8" },
         ...options,
     });
     context.setDefaultTimeout(PATIENCE_MS);
