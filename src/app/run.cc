@@ -121,6 +121,7 @@ Result<std::unique_ptr<front::Front>> start_front(EventLoop& loop, const config:
     options.worker_health_timeout = config.worker_health_timeout;
     options.ice_servers = ice_servers(config);
     options.turn_secret = config.turn_secret;
+    options.trusted_proxies = config.trusted_proxies;
     options.assets = front::web_assets();
     options.metrics = &metrics;
     return front::make_front(loop, system_clock(), crypto::system_random(), std::move(options));

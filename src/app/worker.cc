@@ -206,6 +206,7 @@ class Worker::Parts {
         tcp.bind_address = config_.host;
         tcp.port = hub_->port();
         tcp.metrics = &metrics_;
+        tcp.trusted_proxies = config_.trusted_proxies;
         auto server = http::HttpServer::listen(loop_, tcp);
         if (!server) return server.error();
         http_ = std::move(*server);

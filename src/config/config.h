@@ -34,6 +34,7 @@ struct Config {
     std::string public_url;
     std::vector<std::string> front_urls;
     std::vector<std::string> announce_addresses;
+    std::vector<std::string> trusted_proxies;  ///< addresses, and networks as "10.0.0.0/8"
     std::filesystem::path shared_key_path;
     std::vector<std::string> fellows;             ///< URLs and direct addresses
     std::chrono::milliseconds fellow_wait{2000};  ///< 0: none is asked

@@ -91,6 +91,14 @@ bool is_ip_address(const std::string& text) {
            ::inet_pton(AF_INET6, text.c_str(), &v6) == 1;
 }
 
+bool is_ip_network(const std::string& text) {
+    const std::size_t slash = text.find('/');
+    const std::string address = text.substr(0, slash);
+    if (slash == std::string::npos || !is_ip_address(address)) return is_ip_address(text);
+    const std::uint64_t most = address.find(':') == std::string::npos ? 32 : 128;
+    return parse_integer(text.substr(slash + 1), 0, most).has_value();
+}
+
 bool is_host_port(std::string_view text) {
     return take_host(text) && !text.empty() && take_optional_port(text) && text.empty();
 }

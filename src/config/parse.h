@@ -23,6 +23,9 @@ std::vector<std::string> split_list(std::string_view text);
 /// A numeric IPv4 or IPv6 address.
 bool is_ip_address(const std::string& text);
 
+/// A numeric address, or a network: "10.0.0.0/8", "fd00::/8".
+bool is_ip_network(const std::string& text);
+
 /// "host:port", "[v6]:port"; the port is required and in 1..65535.
 bool is_host_port(std::string_view text);
 

@@ -81,6 +81,12 @@ const std::vector<Case> kCases = {
      "1000",
      [](const Config& c) { return c.max_connections == 1000; },
      {"0", "65536"}},
+    {"TRUSTED_PROXIES",
+     "10.0.0.0/8, ::1",
+     [](const Config& c) {
+         return c.trusted_proxies == std::vector<std::string>{"10.0.0.0/8", "::1"};
+     },
+     {"proxy.example", "10.0.0.0/33", "10.0.0.0/", "fd00::/129"}},
     {"PENDING_PER_ADDRESS",
      "1000",
      [](const Config& c) { return c.pending_per_address == 1000; },

@@ -51,6 +51,10 @@ void add_addresses(std::vector<Setting>& all) {
                    "Addresses to offer to clients in place of the machine's own (NAT 1:1).",
                    kWorker, false, false,
                    list(&Config::announce_addresses, if_good(is_ip_address))});
+    all.push_back({"TRUSTED_PROXIES", "", "numeric addresses or networks, separated by commas",
+                   "Reverse proxies whose `X-Forwarded-For` is believed: what is counted for each "
+                   "client's address, and the front's choice of a worker, go by what they say.",
+                   kBoth, false, false, list(&Config::trusted_proxies, if_good(is_ip_network))});
     all.push_back({"PUBLIC_URL", "", "an http or https URL",
                    "Where clients reach this worker's HTTP port; told to the fronts. Default: made "
                    "from the address.",
@@ -243,8 +247,8 @@ void add_network(std::vector<Setting>& all) {
                    false, integer(&Config::max_connections, 1, 65535)});
     all.push_back({"PENDING_PER_ADDRESS", "64", "1 to 65535",
                    "Connections by `POST /rtc` from one client address (of IPv6, its /64) that are "
-                   "not up yet; further ones are told to come back. More where many clients come "
-                   "through one proxy.",
+                   "not up yet; further ones are told to come back. Behind a proxy set "
+                   "TRUSTED_PROXIES, too.",
                    kWorker, false, false, integer(&Config::pending_per_address, 1, 65535)});
     all.push_back({"DIRECT_DIAL", "true", "`true` or `false`",
                    "Whether clients may connect by the worker's direct address alone, without "

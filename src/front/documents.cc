@@ -86,15 +86,4 @@ std::optional<std::string> signaling_url(const http::Request& request) {
     return (secure ? "wss://" : "ws://") + host + "/signaling";
 }
 
-std::string client_address(const http::Request& request, bool trust_forwarded_for) {
-    if (!trust_forwarded_for) return request.remote_address;
-    // Those before the last came from the client itself, or from proxies we do not know.
-    std::string_view list = request.header("X-Forwarded-For");
-    const auto comma = list.rfind(',');
-    if (comma != std::string_view::npos) list = list.substr(comma + 1);
-    const auto begin = list.find_first_not_of(' ');
-    if (begin == std::string_view::npos) return request.remote_address;
-    return std::string(list.substr(begin));
-}
-
 }  // namespace kollator::front

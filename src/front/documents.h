@@ -34,8 +34,4 @@ std::string health_json(const FrontHealth& health);
 /// one that could stand in a URL.
 std::optional<std::string> signaling_url(const http::Request& request);
 
-/// The client's address: the connection's, or with `trust_forwarded_for` the one that the nearest
-/// proxy saw.
-std::string client_address(const http::Request& request, bool trust_forwarded_for);
-
 }  // namespace kollator::front

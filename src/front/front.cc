@@ -85,8 +85,7 @@ Response FrontServer::get_workers() const {
 Response FrontServer::post_bootstrap(const Request& request) const {
     const auto url = signaling_url(request);
     if (!url) return http::error_response(400, "bad-request", "the Host header is not a host");
-    const auto chosen = pool_.choose(client_address(request, options_.trust_forwarded_for),
-                                     kAlternatives, clock_.now());
+    const auto chosen = pool_.choose(request.remote_address, kAlternatives, clock_.now());
     if (chosen.empty()) {
         Response response = http::error_response(
             503, "no-worker", "no worker is connected to this front now; try again in a moment");
@@ -162,6 +161,7 @@ Result<std::unique_ptr<Front>> make_front(EventLoop& loop, const Clock& clock, R
     http_options.port = options.port;
     http_options.max_connections = options.max_connections;
     http_options.metrics = options.metrics;
+    http_options.trusted_proxies = options.trusted_proxies;
     auto server = http::HttpServer::listen(loop, std::move(http_options));
     if (!server) return server.error();
     if (options.shared_key.empty()) {

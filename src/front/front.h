@@ -38,10 +38,9 @@ struct FrontOptions {
     std::string turn_secret;
     std::span<const WebAsset> assets;  ///< web_assets(), or a test's own; outlive the front
     HubLimits limits;
-    std::size_t max_connections = 12'000;  ///< WebSockets and HTTP
-    /// Takes the client's address from the last entry of X-Forwarded-For: only behind a proxy.
-    bool trust_forwarded_for = false;
-    MetricsRegistry* metrics = nullptr;  ///< outlives the front
+    std::size_t max_connections = 12'000;      ///< WebSockets and HTTP
+    std::vector<std::string> trusted_proxies;  ///< as HttpServerOptions'
+    MetricsRegistry* metrics = nullptr;        ///< outlives the front
 };
 
 /// Introduces clients to workers, and serves the web application. Holds nothing that could be lost.

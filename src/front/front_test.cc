@@ -5,6 +5,7 @@
 #include <future>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "base/log.h"
 #include "signaling/signaling_client.h"
@@ -70,6 +71,7 @@ class FrontTest : public ::testing::Test {
         options.ice_servers = {{{"stun:s.example:3478"}, "", ""},
                                {{"turn:t.example"}, "user", "secret"}};
         options.turn_secret = turn_secret_;
+        options.trusted_proxies = {"127.0.0.1"};
         auto made = make_front(loop_, clock_, random_, std::move(options));
         ASSERT_TRUE(made.ok()) << made.error().detail;
         front_ = *std::move(made);
@@ -226,6 +228,20 @@ TEST_F(FrontTest, TakesASilentWorkerOutOfThePoolAfterTheTimeoutAndTheGrace) {
     EXPECT_EQ(list.at(0).at("lastSeen"), 1'763'800'002'001);
     side->socket->close();
     EXPECT_TRUE(until([&] { return front_->living_workers() == 0; }));
+}
+
+TEST_F(FrontTest, SpreadsTheClientsOfAProxy) {
+    Recorder a;
+    Recorder b;
+    const auto a_side = connect_worker(a, "a");
+    const auto b_side = connect_worker(b, "b");
+    ASSERT_TRUE(until([&] { return front_->living_workers() == 2; }));
+    std::set<std::string> chosen;
+    for (int client = 1; client <= 20; ++client) {
+        const std::string from = "X-Forwarded-For: 198.51.100." + std::to_string(client) + "\r\n";
+        chosen.insert(json::parse(fetch("POST", "/bootstrap", from).body).at("worker").at("id"));
+    }
+    EXPECT_EQ(chosen.size(), 2u);
 }
 
 TEST_F(FrontTest, LeavesADrainingWorkerOut) {

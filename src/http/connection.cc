@@ -79,6 +79,7 @@ class Connection final : public LiveConnection, public std::enable_shared_from_t
     void enter(Phase phase, Duration timeout);
     void on_timeout();
     Status build_request();
+    std::string client_of(const bhttp::fields& fields) const;
 
     const std::shared_ptr<ServerCore> core_;
     Tcp::socket socket_;
@@ -148,11 +149,22 @@ void Connection::read_header() {
         [self = shared_from_this()](error_code error, std::size_t) { self->on_header(error); });
 }
 
+std::string Connection::client_of(const bhttp::fields& fields) const {
+    if (core_->proxies.empty()) return remote_.text;
+    std::string forwarded;
+    const auto [begin, end] = fields.equal_range("X-Forwarded-For");
+    for (auto line = begin; line != end; ++line) {
+        if (!forwarded.empty()) forwarded += ',';
+        forwarded += std::string_view(line->value().data(), line->value().size());
+    }
+    return core_->proxies.client_of(remote_.text, forwarded);
+}
+
 Status Connection::build_request() {
     const auto& message = parser_->get();
     request_ = {};
     request_.method = std::string(message.method_string());
-    request_.remote_address = remote_.text;
+    request_.remote_address = client_of(message);
     request_.is_loopback = remote_.is_loopback;
     std::size_t hosts = 0;
     for (const auto& field : message) {

@@ -136,7 +136,10 @@ Result<std::unique_ptr<HttpServer>> HttpServer::listen(EventLoop& loop, HttpServ
             ErrorCode::kInvalid,
             fmt::format("the address to bind, {}, is not numeric", options.bind_address));
     }
+    auto proxies = TrustedProxies::parse(options.trusted_proxies);
+    if (!proxies) return proxies.error();
     auto core = std::make_shared<ServerCore>(loop, std::move(options));
+    core->proxies = *std::move(proxies);
     const Tcp::endpoint endpoint(address, core->options.port);
     Tcp::acceptor& acceptor = core->acceptor;
     acceptor.open(endpoint.protocol(), error);

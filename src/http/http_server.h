@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/metrics.h"
 #include "base/result.h"
@@ -27,7 +28,9 @@ struct HttpServerOptions {
     Duration idle_timeout = std::chrono::seconds(60);  ///< between requests
     Duration write_timeout = std::chrono::seconds(60);
     Duration handler_timeout = std::chrono::seconds(60);  ///< without an answer: 504
-    MetricsRegistry* metrics = nullptr;                   ///< outlives the server
+    /// Request::remote_address is what these say of it (TrustedProxies::parse).
+    std::vector<std::string> trusted_proxies = {};
+    MetricsRegistry* metrics = nullptr;  ///< outlives the server
 };
 
 struct ServerCore;
@@ -42,6 +45,7 @@ struct ServerCore;
 class HttpServer {
  public:
     /// Binds and listens. kUnavailable: the port is taken or the address is not this machine's.
+    /// kInvalid: an address in the options is none.
     static Result<std::unique_ptr<HttpServer>> listen(EventLoop& loop, HttpServerOptions options);
     /// Ends every connection at once.
     ~HttpServer();

@@ -61,6 +61,9 @@ class HttpServerTest : public ::testing::Test {
             response.headers.emplace_back("X-Split", "a\r\nInjected: yes");
             answer.send(std::move(response));
         });
+        server_->route("GET", "/whose", [](const Request& request, const Responder& answer) {
+            answer.send(text_response(200, request.remote_address));
+        });
         server_->route("GET", "/forget", [](const Request&, const Responder&) {});
         server_->route("GET", "/later", [this](const Request&, const Responder& answer) {
             kept_.push_back(answer);
@@ -95,6 +98,18 @@ TEST_F(HttpServerTest, ServesOneRequestAfterTheOtherOnOneConnection) {
     }
     EXPECT_EQ(client.exchange("POST", "/echo", "body").body, "body");
     EXPECT_EQ(metrics_.counter("kollator_http_requests_total", "", {{"status", "2xx"}}).value(), 3);
+}
+
+TEST_F(HttpServerTest, BelievesATrustedProxyWhoseARequestIs) {
+    constexpr const char* kForwarded =
+        "X-Forwarded-For: 6.6.6.6\r\nx-forwarded-for: 198.51.100.1\r\n";
+    start();
+    EXPECT_EQ(RawHttpClient(port_).exchange("GET", "/whose", "", kForwarded).body, "127.0.0.1");
+    HttpServerOptions options;
+    options.trusted_proxies = {"127.0.0.0/8"};
+    start(options);
+    EXPECT_EQ(RawHttpClient(port_).exchange("GET", "/whose", "", kForwarded).body, "198.51.100.1");
+    EXPECT_EQ(RawHttpClient(port_).exchange("GET", "/whose").body, "127.0.0.1");
 }
 
 TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrderEvenWhenTheFirstIsAnsweredLater) {

@@ -24,7 +24,8 @@ struct Request {
     std::map<std::string, std::string, std::less<>> params;  ///< of the route's pattern
     Fields headers;
     std::string_view body;
-    std::string remote_address;  ///< numeric, without port: "192.0.2.1", "2001:db8::1"
+    /// The client's, numeric, without port: "192.0.2.1", "2001:db8::1".
+    std::string remote_address;
     bool is_loopback = false;
 
     /// The first header of that name, whatever its case; empty where there is none.

@@ -11,6 +11,7 @@
 
 #include "http/http_server.h"
 #include "http/router.h"
+#include "http/trusted_proxies.h"
 #include "loop/event_loop.h"
 
 namespace kollator::http {
@@ -49,6 +50,7 @@ struct ServerCore : std::enable_shared_from_this<ServerCore> {
 
     EventLoop& loop;
     const HttpServerOptions options;
+    TrustedProxies proxies;
     Router router;
     Tcp::acceptor acceptor;
     std::uint16_t port = 0;
