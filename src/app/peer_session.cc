@@ -18,6 +18,10 @@ class ChannelTransport final : public session::SessionTransport {
     explicit ChannelTransport(rtc::DataChannel& channel) : channel_(channel) {}
 
     Status send(ByteSpan head, ByteSpan body) override { return channel_.send(head, body); }
+    Status give(ByteSpan head, const BufferSlice& body) override {
+        rtc::MessageBlock message(head, body);
+        return channel_.give(message);
+    }
     std::size_t writable_bytes() const override { return channel_.writable_bytes(); }
     std::size_t max_message_bytes() const override { return channel_.max_message_bytes(); }
     bool ordered() const override { return channel_.ordered(); }

@@ -73,6 +73,8 @@ class Buffer {
     std::size_t size() const { return size_bytes_; }
     MutableByteSpan span() { return {data_.get(), size_bytes_}; }
     ByteSpan span() const { return {data_.get(), size_bytes_}; }
+    /// Its bytes are of somebody's bounded memory: not to be held for long.
+    bool leased() const { return static_cast<bool>(lease_); }
 
  private:
     std::unique_ptr<std::uint8_t[]> data_;

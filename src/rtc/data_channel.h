@@ -41,7 +41,7 @@ class DataChannel {
 
     /// As send(), of a message that is the channel's where it is taken, so that it need not be
     /// copied; left alone where it is not.
-    virtual Status give(MessageBlock& message) { return send(message.span(), {}); }
+    virtual Status give(MessageBlock& message) { return send(message.head(), message.body()); }
 
     /// What is queued and not yet acknowledged or handed to the network, in bytes.
     virtual std::size_t buffered_bytes() const = 0;

@@ -7,6 +7,13 @@ namespace kollator::session {
 
 using protocol::Flag;
 
+namespace {
+
+/// A peer that does not read makes us hold this many times what its send buffer counts, at most.
+constexpr std::size_t kMostKeptPerByte = 2;
+
+}  // namespace
+
 Result<Download::Step> Download::prepare(std::uint32_t max_data_bytes) {
     if (piece_) return Step::kMessage;
     const std::uint32_t offset = reader_->position();
@@ -31,6 +38,12 @@ void Download::put_head(std::uint32_t offset, bool last) {
     const protocol::Flags flags =
         last ? protocol::Flags(Flag::kResponse) : Flag::kResponse | Flag::kMore;
     protocol::encode_response_head(head_, {answer_, flags, id_}, reader_->total_bytes(), offset);
+}
+
+const BufferSlice* Download::shared_data() const {
+    const Buffer* const owner = piece_->owner.get();
+    if (packed_ || owner == nullptr || owner->leased()) return nullptr;
+    return owner->size() <= kMostKeptPerByte * piece_->bytes.size() ? &*piece_ : nullptr;
 }
 
 bool Download::pack(protocol::Deflater& deflater) {

@@ -30,6 +30,9 @@ class Download {
         return packed_ ? ByteSpan(head_).first(protocol::kHeaderBytes) : head_;
     }
     ByteSpan data() const { return packed_ ? ByteSpan(*packed_) : piece_->bytes; }
+    /// data() as a share of its buffer. Null where it is better copied: packed data, and what would
+    /// hold on to much more than itself or to somebody's lease.
+    const BufferSlice* shared_data() const;
     /// Compresses the message where it pays; once for each. True where it was worth a try.
     /// REQUIRES: kMessage.
     bool pack(protocol::Deflater& deflater);

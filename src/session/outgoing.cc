@@ -53,6 +53,12 @@ Status Outgoing::send(Channel& channel, ByteSpan head, ByteSpan body) {
     return channel.transport->send(sealed_, {});
 }
 
+Status Outgoing::send(Channel& channel, const Download& download) {
+    const BufferSlice* const shared = channel.sealer ? nullptr : download.shared_data();
+    if (shared != nullptr) return channel.transport->give(download.head(), *shared);
+    return send(channel, download.head(), download.data());
+}
+
 void Outgoing::answer(ChannelHandle handle, Bytes message, std::optional<RequestKey> key) {
     const auto found = channels_.find(handle);
     if (found == channels_.end()) return;
@@ -152,7 +158,7 @@ void Outgoing::take_turn(std::list<Turn>::iterator turn) {
     }
     if (channel.deflater != nullptr && download.pack(*channel.deflater)) ++packs_;
     const std::size_t size_bytes = download.head().size() + download.data().size();
-    if (!send(channel, download.head(), download.data()).ok()) {
+    if (!send(channel, download).ok()) {
         channel.blocked = true;  // keeps its place in the ring, and its prepared piece
         return;
     }

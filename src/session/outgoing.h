@@ -94,6 +94,7 @@ class Outgoing {
     void take_turn(std::list<Turn>::iterator turn);
     static std::size_t max_message_bytes(const Channel& channel);
     Status send(Channel& channel, ByteSpan head, ByteSpan body);
+    Status send(Channel& channel, const Download& download);
 
     const SessionLimits& limits_;
     OutgoingObserver& observer_;

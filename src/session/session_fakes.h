@@ -213,7 +213,8 @@ struct FakeLink {
     std::size_t room_bytes = SIZE_MAX;
     std::size_t max_message_bytes = 262'144;
     bool ordered = true;
-    bool refused = false;  ///< a send found no room since this was last cleared
+    std::size_t given = 0;  ///< messages whose body was given away, not copied
+    bool refused = false;   ///< a send found no room since this was last cleared
 };
 
 class FakeTransport final : public SessionTransport {
@@ -230,6 +231,11 @@ class FakeTransport final : public SessionTransport {
         Bytes& message = link_.sent.emplace_back(head.begin(), head.end());
         message.insert(message.end(), body.begin(), body.end());
         return {};
+    }
+    Status give(ByteSpan head, const BufferSlice& body) override {
+        const Status taken = send(head, body.bytes);
+        if (taken.ok()) ++link_.given;
+        return taken;
     }
     std::size_t writable_bytes() const override { return link_.room_bytes; }
     std::size_t max_message_bytes() const override { return link_.max_message_bytes; }

@@ -76,6 +76,33 @@ TEST_F(SessionSending, StopsAtBackPressureAndResumesWithoutLosingAByte) {
     EXPECT_EQ(assemble(all, 1), data);
 }
 
+TEST_F(SessionSending, GivesWholeBuffersAwayAndCopiesPartsOfLargeOnes) {
+    start();
+    request(1, chunks.put(pattern(1000)));
+    settle();
+    EXPECT_EQ(answers().size(), 1U);
+    EXPECT_EQ(link.given, 1U);
+    request(2, chunks.put(pattern(10'000)));
+    settle();
+    EXPECT_EQ(answers().size(), 10U);
+    EXPECT_EQ(link.given, 1U);
+}
+
+TEST_F(SessionSending, CopiesWhatOfABudgetIsOnLoan) {
+    start();
+    ByteBudget budget(1000);
+    const Bytes data = pattern(1000);
+    auto loan = std::make_shared<Buffer>(1000, budget.try_acquire(1000));
+    std::copy(data.begin(), data.end(), loan->data());
+    const ChunkId id = chunks.put(data);
+    chunks.store(id, std::move(loan), [](const auto&) {});
+    settle();
+    request(1, id);
+    settle();
+    EXPECT_EQ(assemble(answers(), 1), data);
+    EXPECT_EQ(link.given, 0U);
+}
+
 TEST_F(SessionSending, ASlowReaderHoldsOnePieceAndNotTheChunk) {
     start();
     link.room_bytes = 3 * 1014;

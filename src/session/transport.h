@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/result.h"
 #include "protocol/message.h"
@@ -19,6 +20,8 @@ class SessionTransport {
     /// returns. kLimit: no room now, Session::on_writable() follows. kCancelled: closing or closed.
     /// Never calls back into the session.
     virtual Status send(ByteSpan head, ByteSpan body) = 0;
+    /// As send(), of a body of which a share may be kept until the peer has it, in place of a copy.
+    virtual Status give(ByteSpan head, const BufferSlice& body) { return send(head, body.bytes); }
     /// How many bytes send() would take now.
     virtual std::size_t writable_bytes() const = 0;
     /// The largest message that the peer takes. Does not change.

@@ -294,8 +294,8 @@ Status ChannelSet::send_data(Channel& channel, ByteSpan head, ByteSpan body) {
 }
 
 Status ChannelSet::give_data(Channel& channel, MessageBlock& message) {
-    if (message.size_bytes == 0) return send_data(channel, {}, {});
-    if (Status good = check_data(channel, message.size_bytes); !good.ok()) return good;
+    if (message.size_bytes() == 0) return send_data(channel, {}, {});
+    if (Status good = check_data(channel, message.size_bytes()); !good.ok()) return good;
     Status status =
         association_->give(data_options(channel.stream_, channel.open_, Ppid::kBinary), message);
     if (!status.ok() && status.error().code == ErrorCode::kLimit) channel.wants_writable_ = true;

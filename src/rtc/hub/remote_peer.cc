@@ -17,17 +17,13 @@ class RemoteChannel final : public DataChannel {
     std::size_t max_message_bytes() const override { return about_.max_message_bytes; }
 
     Status send(ByteSpan head, ByteSpan body) override {
-        if (closing_) return make_error(ErrorCode::kCancelled, "channel: closing or closed");
-        const std::size_t size = head.size() + body.size();
-        if (size > about_.max_message_bytes) {
-            return make_error(ErrorCode::kInvalid,
-                              "channel: the message is larger than the peer takes");
-        }
-        if (!peer_.has_room(size + kMessageOverheadBytes)) {
-            wants_writable_ = true;
-            return make_error(ErrorCode::kLimit, "channel: too much is on its way to the shard");
-        }
+        if (Status good = admit(head.size() + body.size()); !good.ok()) return good;
         peer_.send(about_.channel, make_message_block(head, body));
+        return {};
+    }
+    Status give(MessageBlock& message) override {
+        if (Status good = admit(message.size_bytes()); !good.ok()) return good;
+        peer_.send(about_.channel, std::move(message));
         return {};
     }
     std::size_t buffered_bytes() const override { return peer_.in_flight_bytes(); }
@@ -58,6 +54,20 @@ class RemoteChannel final : public DataChannel {
     }
 
  private:
+    /// Whether a message of that size may go to the shard now.
+    Status admit(std::size_t size) {
+        if (closing_) return make_error(ErrorCode::kCancelled, "channel: closing or closed");
+        if (size > about_.max_message_bytes) {
+            return make_error(ErrorCode::kInvalid,
+                              "channel: the message is larger than the peer takes");
+        }
+        if (!peer_.has_room(size + kMessageOverheadBytes)) {
+            wants_writable_ = true;
+            return make_error(ErrorCode::kLimit, "channel: too much is on its way to the shard");
+        }
+        return {};
+    }
+
     RemotePeer& peer_;
     const ChannelEvent about_;
     bool closing_ = false;
@@ -120,7 +130,7 @@ void RemotePeer::handle(ChannelEvent& event) {
 
 void RemotePeer::handle(MessageEvent& event) {
     const auto found = channels_.find(event.channel);
-    if (found != channels_.end()) found->second->on_message(event.message.span(), event.binary);
+    if (found != channels_.end()) found->second->on_message(event.message.body(), event.binary);
 }
 
 void RemotePeer::handle(ChannelClosedEvent& event) {

@@ -32,7 +32,7 @@ using RequestId = std::uint64_t;
 inline constexpr std::size_t kMessageOverheadBytes = 128;
 
 inline std::size_t cost_of(const MessageBlock& message) {
-    return message.size_bytes + kMessageOverheadBytes;
+    return message.size_bytes() + kMessageOverheadBytes;
 }
 
 // ---- to a shard ----

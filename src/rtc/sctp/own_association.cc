@@ -166,7 +166,7 @@ Status OwnAssociation::send(const SctpSendOptions& options, ByteSpan head, ByteS
 }
 
 Status OwnAssociation::give(const SctpSendOptions& options, MessageBlock& message) {
-    if (Status good = admit(options, message.size_bytes); !good.ok()) return good;
+    if (Status good = admit(options, message.size_bytes()); !good.ok()) return good;
     push_out(options, message);
     return {};
 }
@@ -199,8 +199,8 @@ void OwnAssociation::push_out(const SctpSendOptions& options, MessageBlock& bloc
     message->ordered = options.ordered;
     message->max_retransmits = options.max_retransmits;
     if (options.max_retransmits < 0) message->max_lifetime_ms = options.max_lifetime_ms;
-    message->size_bytes = static_cast<std::uint32_t>(block.size_bytes);
-    message->bytes = std::move(block.bytes);
+    message->size_bytes = static_cast<std::uint32_t>(block.size_bytes());
+    message->block = std::move(block);
     sender_->push(std::move(message));
     account();
     ask_for_poll();

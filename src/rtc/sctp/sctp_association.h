@@ -90,7 +90,7 @@ class SctpAssociation {
     virtual Status send(const SctpSendOptions& options, ByteSpan head, ByteSpan body) = 0;
     /// As send(), of a message that is the association's where it is taken.
     virtual Status give(const SctpSendOptions& options, MessageBlock& message) {
-        return send(options, message.span(), {});
+        return send(options, message.head(), message.body());
     }
     virtual std::size_t buffered_bytes() const = 0;
     virtual std::size_t writable_bytes() const = 0;

@@ -1,17 +1,16 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <utility>
 
-#include "base/bytes.h"
 #include "base/time.h"
+#include "rtc/message_block.h"
 
 namespace kollator::rtc::sctp {
 
-/// A message from send() until all of it is acknowledged or given up: one copy of its bytes, from
-/// which packets are made as often as needed.
+/// A message from send() until all of it is acknowledged or given up: packets are made of its bytes
+/// as often as needed.
 struct OutMessage {
     std::uint32_t references = 0;  ///< MessageRefs; one thread
     std::uint32_t ppid = 0;
@@ -25,7 +24,7 @@ struct OutMessage {
     std::uint32_t size_bytes = 0;
     std::uint32_t sent_bytes = 0;   ///< already cut into chunks
     std::uint32_t ended_bytes = 0;  ///< of chunks that are done with
-    std::unique_ptr<std::uint8_t[]> bytes;
+    MessageBlock block;
 };
 
 /// Shares a message among the queue and its outstanding chunks.

@@ -18,7 +18,7 @@ MessageRef message(std::uint16_t stream, std::uint32_t size) {
     MessageRef made(new OutMessage);
     made->stream = stream;
     made->size_bytes = size;
-    made->bytes = std::make_unique<std::uint8_t[]>(size);
+    made->block = make_message_block(Bytes(size), {});
     return made;
 }
 

@@ -1,7 +1,6 @@
 #include "rtc/sctp/tx/sender.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "rtc/sctp/packet/data_chunk.h"
 
@@ -144,11 +143,10 @@ void Sender::write(PacketBuilder& packet, Tsn tsn, bool immediate) {
     data.stream = message.stream;
     data.ssn = message.ssn;
     data.ppid = message.ppid;
-    std::uint8_t* const to =
-        packet.add(chunk_type::kData, data.flags, DataChunk::kHeaderBytes + chunk.size_bytes)
-            .data();
-    write_data_header(to, data);
-    std::memcpy(to + DataChunk::kHeaderBytes, message.bytes.get() + chunk.offset, chunk.size_bytes);
+    const MutableByteSpan to =
+        packet.add(chunk_type::kData, data.flags, DataChunk::kHeaderBytes + chunk.size_bytes);
+    write_data_header(to.data(), data);
+    message.block.copy(chunk.offset, to.subspan(DataChunk::kHeaderBytes));
     pacer_.on_sent(chunk.size_bytes);
 }
 
