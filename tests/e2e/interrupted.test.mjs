@@ -10,8 +10,8 @@ import { scratchFolder, sha256Of, writeRandomFile } from "./support/files.mjs";
 import { startKollator } from "./support/kollator.mjs";
 
 const FILE_BYTES = 60_000_000;
-/** What a browser says by itself of a server that is gone. */
-const SERVER_GONE = /ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection/;
+/** What a browser says by itself of a server that is gone, or back without its worker (503). */
+const SERVER_GONE = /ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection|503/;
 
 let folder;
 let kollator;
